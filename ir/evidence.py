@@ -1,0 +1,42 @@
+"""What is known about a function, and how: the evidence that every output prints.
+
+A claim is bound to the digests of the function and of the network it speaks of. Claims read from
+a file are *claimed*, not believed, until they are checked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Union
+
+Detail = Union[int, Fraction, str]
+
+# kind -> methods it may name ("" = none needed); the order is from strongest to weakest.
+METHODS: dict[str, tuple[str, ...]] = {
+    "proved": ("structural", "exhaustive", "composed", "diagrams", "bounds", "induction"),
+    "tested": ("",),
+    "fitted": ("",),
+    "inferred": ("",),
+    "inexact": ("",),
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One claim, written `kind method(key = value, ...)`."""
+
+    kind: str
+    method: str = ""
+    details: tuple[tuple[str, Detail], ...] = ()
+
+    def detail(self, key: str) -> Detail | None:
+        """Return a detail by its key, None where it is not given."""
+        return dict(self.details).get(key)
+
+
+def claim(kind: str, method: str = "", **details: Detail) -> Evidence:
+    """Return a claim; details keep the order in which they are given."""
+    if method not in METHODS[kind]:
+        raise ValueError(f"{kind} cannot be shown by {method!r}")
+    return Evidence(kind, method, tuple(details.items()))
