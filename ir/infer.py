@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from .affine import Affine
-from .errors import DiagnosticsError, Diagnostic, Location
+from .errors import Diagnostic, DiagnosticsError, Location
 from .module import Block, Constant, Function, Global, Module, Op, Operand
 from .ops import OPS, REDUCTIONS
 from .rules import TypeProblem, accepts, int_range
@@ -337,4 +337,4 @@ def value_types(function: Function, module: Module) -> dict[str, Type]:
     return {name: type_ for name, type_ in found.items() if type_ is not None}
 
 
-__all__ = ["Array", "INT", "constant_type", "index_range", "infer", "literal_type", "value_types"]
+__all__ = ["INT", "Array", "constant_type", "index_range", "infer", "literal_type", "value_types"]

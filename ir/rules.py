@@ -32,6 +32,7 @@ from .types import (
     levels,
     with_dims,
 )
+import itertools
 
 if TYPE_CHECKING:
     from .module import Op
@@ -372,7 +373,7 @@ def _curve(op: Op, scalars: list[Scalar]) -> Scalar:
     if not isinstance(knots, tuple) or not knots:
         raise TypeProblem("a curve needs at least one knot")
     xs = [knot[0] for knot in knots if isinstance(knot, tuple)]
-    if any(b < a for a, b in zip(xs, xs[1:])):
+    if any(b < a for a, b in itertools.pairwise(xs)):
         raise TypeProblem("the knots of a curve must not go back")
     if any(c == a for a, c in zip(xs, xs[2:])):
         raise TypeProblem("at most two knots may share a place")
@@ -388,7 +389,7 @@ def _bin(op: Op, scalars: list[Scalar]) -> Scalar:
     if not isinstance(cuts, tuple):
         raise TypeProblem("bin needs cut points")
     points = [c for c in cuts if not isinstance(c, tuple)]
-    if any(b <= a for a, b in zip(points, points[1:])):
+    if any(b <= a for a, b in itertools.pairwise(points)):
         raise TypeProblem("cut points must increase")
     return int_type(0, len(points))
 

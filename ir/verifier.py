@@ -11,7 +11,7 @@ from .evidence import METHODS
 from .infer import infer
 from .module import Function, Module, Op, walk
 from .ops import OPS, STRUCTURED, AttrSpec
-from .types import is_bit, element
+from .types import element, is_bit
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
 
