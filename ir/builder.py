@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 
 from .affine import Affine
@@ -73,7 +73,7 @@ class Builder:
         return self.op("load", array, name=name, index=index)
 
     @contextmanager
-    def body(self) -> Iterator[list[Op]]:
+    def body(self) -> Generator[list[Op], None, None]:
         """Collect the ops of a body; pass the list to `map`, `reduce` or `scan` afterwards."""
         ops: list[Op] = []
         self._stack.append(ops)

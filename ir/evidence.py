@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Union
 
-Detail = Union[int, Fraction, str]
+Detail = int | Fraction | str
 
 # kind -> methods it may name ("" = none needed); the order is from strongest to weakest.
 METHODS: dict[str, tuple[str, ...]] = {

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from .module import Op
 
 Values = Any  # an ndarray of int64, object (big ints) or float64
+where: Any = np.where
 
 
-def identity(op: Op, value: Values) -> Values:
+def identity(_: Op, value: Values) -> Values:
     """Return the value."""
     return value
 
@@ -95,7 +96,7 @@ def sqrt(a: Values) -> Values:
 
 def select(condition: Values, then: Values, other: Values) -> Values:
     """Return `then` where the condition is 1, else `other`."""
-    return np.where(np.asarray(condition).astype(bool), then, other)
+    return where(np.asarray(condition).astype(bool), then, other)
 
 
 def step(a: Values) -> Values:
@@ -108,12 +109,12 @@ def round_even(a: Values) -> Values:
     return a if np.asarray(a).dtype != np.float64 else np.rint(a)
 
 
-def argmax(op: Op, a: Values) -> Values:
+def argmax(_: Op, a: Values) -> Values:
     """Return the first position of the greatest value along the last axis."""
     return np.argmax(a, axis=-1)
 
 
-def concat(op: Op, *values: Values) -> Values:
+def concat(_: Op, *values: Values) -> Values:
     """Return the arrays joined along the first axis after the batch."""
     return np.concatenate(values, axis=1)
 
@@ -137,12 +138,24 @@ def as_number(value: Any) -> Any:
     return value if isinstance(value, int) else float(value)
 
 
+def _as_real(x: Values) -> Values:
+    return np.asarray(x, dtype=np.float64)
+
+
+def _log1p(x: Values) -> Values:
+    return np.log1p(np.maximum(x, -1.0))
+
+
+def _symlog1p(x: Values) -> Values:
+    return np.sign(x) * np.log1p(np.abs(x))
+
+
 # Transforms of a curve: an increasing function of the operand.
 TRANSFORMS: dict[str, Any] = {
-    "id": lambda x: np.asarray(x, dtype=np.float64),
+    "id": _as_real,
     "log": log,
-    "log1p": lambda x: np.log1p(np.maximum(x, -1.0)),
-    "symlog1p": lambda x: np.sign(x) * np.log1p(np.abs(x)),
+    "log1p": _log1p,
+    "symlog1p": _symlog1p,
 }
 
 
@@ -171,12 +184,12 @@ def curve(op: Op, a: Values) -> Values:
             heights[low + 1] - heights[low], run, out=np.zeros(np.shape(run)), where=run > 0
         )
         result = heights[low] + slope * (x - u[low])
-        result = np.where(right == len(u), _last(op, x, u, heights), result)
-        result = np.where(right == 0, _first(op, x, u, heights), result)
+        result = where(right == len(u), _last(op, x, u, heights), result)
+        result = where(right == 0, _first(op, x, u, heights), result)
     nan = np.isnan(raw)
     if missing is not None:
-        return np.where(nan, as_number(missing), result)
-    return np.where(nan, np.nan, result)
+        return where(nan, as_number(missing), result)
+    return where(nan, np.nan, result)
 
 
 def _last(op: Op, x: Values, u: Values, heights: Values) -> Values:
@@ -196,7 +209,7 @@ def _first(op: Op, x: Values, u: Values, heights: Values) -> Values:
 # ---------------------------------------------------------------- network layers
 
 
-def dense(op: Op, x: Values, weight: Values, bias: Values = 0.0) -> Values:
+def dense(_: Op, x: Values, weight: Values, bias: Values = 0.0) -> Values:
     """Return weight @ x + bias over the last axis."""
     return np.asarray(x, dtype=np.float64) @ np.asarray(weight, dtype=np.float64).T + bias
 
@@ -248,7 +261,7 @@ def scale(op: Op, x: Values, factor: Values, shift: Values) -> Values:
     return x * np.reshape(factor, shape) + np.reshape(shift, shape)
 
 
-def embedding(op: Op, x: Values, table: Values) -> Values:
+def embedding(_: Op, x: Values, table: Values) -> Values:
     """Return the rows of the table that the ints name."""
     return np.asarray(table, dtype=np.float64)[x]
 
@@ -260,7 +273,7 @@ def relu(x: Values) -> Values:
 
 def leaky_relu(op: Op, x: Values) -> Values:
     """Return x, or slope * x where x is negative."""
-    return np.where(np.asarray(x) >= 0, x, as_number(op.attr("slope")) * np.asarray(x))
+    return where(np.asarray(x) >= 0, x, as_number(op.attr("slope")) * np.asarray(x))
 
 
 def hardtanh(op: Op, x: Values) -> Values:
@@ -271,7 +284,7 @@ def hardtanh(op: Op, x: Values) -> Values:
 def sigmoid(x: Values) -> Values:
     """Return 1 / (1 + exp(-x)), without overflow."""
     z = np.exp(-np.abs(np.asarray(x, dtype=np.float64)))
-    return np.where(np.asarray(x) >= 0, 1.0 / (1.0 + z), z / (1.0 + z))
+    return where(np.asarray(x) >= 0, 1.0 / (1.0 + z), z / (1.0 + z))
 
 
 def softmax(op: Op, x: Values) -> Values:

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +29,9 @@ class Global:
 
 
 # A value's name, an int literal (also a bit), a real literal, or a constant array.
-Operand = Union[str, int, Fraction, Global]
-Number = Union[int, Fraction]
-Attr = Union[int, Fraction, str, tuple[Number, ...], tuple[tuple[Number, Number], ...]]
+Operand = str | int | Fraction | Global
+Number = int | Fraction
+Attr = int | Fraction | str | tuple[Number, ...] | tuple[tuple[Number, Number], ...]
 
 
 @dataclass(frozen=True)

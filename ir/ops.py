@@ -61,7 +61,10 @@ class OpSpec:
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda op, *values: function(*values)
+    def evaluate(_: object, *values: Any) -> Any:
+        return function(*values)
+
+    return evaluate
 
 
 def _elementwise(

@@ -6,6 +6,7 @@ with what is wrong. Integer ranges are propagated by interval arithmetic (None i
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -32,7 +33,6 @@ from .types import (
     levels,
     with_dims,
 )
-import itertools
 
 if TYPE_CHECKING:
     from .module import Op

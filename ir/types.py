@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Union
 
 from .affine import Affine
 
@@ -92,7 +91,7 @@ class Missing:
         return f"{self.base}?"
 
 
-Scalar = Union[Bit, Int, OneHot, Category, Real, Missing]
+Scalar = Bit | Int | OneHot | Category | Real | Missing
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Array:
         return f"{self.element}[{', '.join(map(str, self.dims))}]"
 
 
-Type = Union[Scalar, Array]
+Type = Scalar | Array
 
 BIT = Bit()
 INT = Int()

@@ -9,7 +9,7 @@ from typing import Protocol
 from .errors import Diagnostic, DiagnosticsError, Location
 from .evidence import METHODS
 from .infer import infer
-from .module import Function, Module, Op, walk
+from .module import Attr, Function, Module, Op, walk
 from .ops import OPS, STRUCTURED, AttrSpec
 from .types import element, is_bit
 
@@ -94,7 +94,7 @@ def _attribute_problems(op: Op) -> Iterator[str]:
             yield f"needs {declared.name}"
 
 
-def _fits(declared: AttrSpec, value: object) -> bool:
+def _fits(declared: AttrSpec, value: Attr) -> bool:
     if declared.kind == "word":
         return value in declared.words
     if declared.kind == "int":
