@@ -119,6 +119,12 @@ def concat(_: Op, *values: Values) -> Values:
     return np.concatenate(values, axis=1)
 
 
+def pack(op: Op, *values: Values) -> Values:
+    """Return the scalars as one array, row-major in the shape that the op gives."""
+    stacked = np.stack(np.broadcast_arrays(*values), axis=-1)
+    return stacked.reshape(*stacked.shape[:-1], *(d.const for d in op.shape))
+
+
 def onehot(op: Op, a: Values) -> Values:
     """Return a new last axis with a 1 at the position that the int names."""
     size = op.attr("size")

@@ -213,6 +213,16 @@ _SPECS = (
         "entry at computed indices",
     ),
     _with_attrs("concat", "data", (1, MANY), "concat", (), meaning.concat, "join along axis 0"),
+    _with_attrs(
+        "pack",
+        "data",
+        (1, MANY),
+        "pack",
+        (),
+        meaning.pack,
+        "an array of scalars, row-major",
+        cost=0,
+    ),
     _with_attrs("reshape", "data", (1, 1), "reshape", (), None, "same entries, row-major", cost=0),
     _with_attrs(
         "onehot",

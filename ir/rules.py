@@ -479,6 +479,15 @@ def _reshape(op: Op, types: Sequence[Type]) -> Type:
     return with_dims(element(types[0]), op.shape)
 
 
+def _pack(op: Op, types: Sequence[Type]) -> Type:
+    if any(dims(t) for t in types):
+        raise TypeProblem("pack takes scalars")
+    count = math.prod(concrete(op.shape, "pack"))
+    if count != len(types):
+        raise TypeProblem(f"{len(types)} scalars for {count} entries")
+    return with_dims(join([element(t) for t in types]), op.shape)
+
+
 def _onehot(op: Op, types: Sequence[Type]) -> Type:
     size = op.attr("size")
     values = levels(element(types[0]))
@@ -605,6 +614,7 @@ RULES: dict[str, Rule] = {
     "gather": _gather,
     "index": _index,
     "concat": _concat,
+    "pack": _pack,
     "reshape": _reshape,
     "onehot": _onehot,
     "dense": _dense,
