@@ -16,7 +16,7 @@ from .affine import Affine
 from .errors import Diagnostic, DiagnosticsError, Location
 from .module import Block, Constant, Function, Global, Module, Op, Operand
 from .ops import OPS, REDUCTIONS
-from .rules import TypeProblem, accepts, int_range
+from .ranges import TypeProblem, accepts, int_range
 from .types import (
     BIT,
     INT,

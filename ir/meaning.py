@@ -222,7 +222,7 @@ def dense(_: Op, x: Values, weight: Values, bias: Values = 0.0) -> Values:
 
 def conv_geometry(op: Op, axes: int) -> tuple[Any, Any, Any, int, bool]:
     """Return stride, dilation, padding (low, high of each axis), groups, and whether circular."""
-    from .rules import ints
+    from .network_rules import ints
 
     groups = op.attr("groups") or 1
     assert isinstance(groups, int)

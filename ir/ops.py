@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from . import meaning
+from .network_rules import NETWORK_RULES
 from .rules import RULES, Rule
 
 MANY = 1 << 30
+_RULES = {**RULES, **NETWORK_RULES}
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _elementwise(
         code,
         family,
         arity,
-        RULES[rule],
+        _RULES[rule],
         _plain(function),
         elementwise=True,
         commutes=commutes,
@@ -105,7 +107,7 @@ def _with_attrs(
         code,
         family,
         arity,
-        RULES[rule],
+        _RULES[rule],
         evaluate,
         attrs,
         elementwise=elementwise,

@@ -9,19 +9,25 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from .affine import Affine
+from .ranges import (
+    Range,
+    TypeProblem,
+    add_ranges,
+    int_range,
+    join,
+    multiply_ranges,
+    negate_range,
+)
 from .types import (
     BIT,
     INT,
     REAL,
     Array,
-    Bit,
     Int,
     Missing,
-    OneHot,
     Real,
     Scalar,
     Type,
@@ -37,102 +43,7 @@ from .types import (
 if TYPE_CHECKING:
     from .module import Op
 
-Bound = int | None
-Range = tuple[Bound, Bound]
 Rule = Callable[["Op", Sequence[Type]], Type]
-
-
-class TypeProblem(Exception):
-    """An op whose operands or attributes do not fit."""
-
-
-# ---------------------------------------------------------------- ranges
-
-
-def int_range(scalar: Scalar, what: str = "operand") -> Range:
-    """Return the range of an integer type; a problem for other types."""
-    bounds = int_bounds(scalar)
-    if bounds is None:
-        raise TypeProblem(f"{what} must be an int, not {scalar}")
-    return bounds
-
-
-def add_ranges(ranges: Sequence[Range]) -> Range:
-    """Return the range of a sum."""
-    lows = [low for low, _ in ranges]
-    highs = [high for _, high in ranges]
-    low = None if None in lows else sum(b for b in lows if b is not None)
-    high = None if None in highs else sum(b for b in highs if b is not None)
-    return low, high
-
-
-def negate_range(r: Range) -> Range:
-    """Return the range of the negated values."""
-    low, high = r
-    return (None if high is None else -high), (None if low is None else -low)
-
-
-def multiply_ranges(a: Range, b: Range) -> Range:
-    """Return the range of a product."""
-    if None in a or None in b:
-        nonnegative = all(low is not None and low >= 0 for low, _ in (a, b))
-        return (a[0] or 0) * (b[0] or 0) if nonnegative else None, None
-    corners = [x * y for x in a for y in b if x is not None and y is not None]
-    return min(corners), max(corners)
-
-
-def join_ranges(ranges: Sequence[Range]) -> Range:
-    """Return the smallest range that holds all of them."""
-    lows = [low for low, _ in ranges]
-    highs = [high for _, high in ranges]
-    return (
-        None if None in lows else min(b for b in lows if b is not None),
-        None if None in highs else max(b for b in highs if b is not None),
-    )
-
-
-def join(types: Sequence[Scalar]) -> Scalar:
-    """Return the smallest type that holds the values of all of them."""
-    if any(isinstance(t, Real) for t in types):
-        return REAL
-    if all(t == types[0] for t in types):
-        return types[0]
-    if any(isinstance(t, Missing) for t in types):
-        raise TypeProblem("a value that may be missing cannot be mixed with other types")
-    low, high = join_ranges([int_range(t) for t in types])
-    return int_type(low, high)
-
-
-def accepts(wanted: Type, given: Type) -> bool:
-    """Tell whether every value of `given` is a value of `wanted` (ints are reals too)."""
-    if dims(wanted) != dims(given):
-        return False
-    want, give = element(wanted), element(given)
-    if isinstance(want, Missing):
-        return give == want or accepts(want.base, give)
-    if isinstance(want, Real):
-        return _fits_real(want, give)
-    target, source = int_bounds(want), int_bounds(give)
-    if target is None or source is None:
-        return want == give
-    if isinstance(want, Int) and want.values:
-        return set(levels(give) or ()) <= set(want.values) and levels(give) is not None
-    low_fits = target[0] is None or (source[0] is not None and source[0] >= target[0])
-    high_fits = target[1] is None or (source[1] is not None and source[1] <= target[1])
-    return low_fits and high_fits
-
-
-def _fits_real(want: Real, give: Scalar) -> bool:
-    low: Fraction | int | None
-    high: Fraction | int | None
-    if isinstance(give, Real):
-        low, high = give.low, give.high
-    elif (bounds := int_bounds(give)) is not None:
-        low, high = bounds
-    else:
-        return False
-    low_fits = want.low is None or (low is not None and low >= want.low)
-    return low_fits and (want.high is None or (high is not None and high <= want.high))
 
 
 # ---------------------------------------------------------------- shapes
@@ -154,10 +65,6 @@ def concrete(shape: Sequence[Affine], what: str) -> tuple[int, ...]:
     return tuple(d.const for d in shape)
 
 
-def _affine_dims(shape: Sequence[int]) -> tuple[Affine, ...]:
-    return tuple(Affine.of(d) for d in shape)
-
-
 # ---------------------------------------------------------------- elementwise
 
 
@@ -174,7 +81,7 @@ def _need_bits(scalars: Sequence[Scalar]) -> None:
             raise TypeProblem(f"operand must be a bit, not {scalar}")
 
 
-def _need_number(scalars: Sequence[Scalar]) -> bool:
+def need_number(scalars: Sequence[Scalar]) -> bool:
     """Check that all operands are numbers; tell whether all are ints."""
     for scalar in scalars:
         if isinstance(scalar, Missing) or not (
@@ -190,7 +97,7 @@ def _logic(_: Op, scalars: list[Scalar]) -> Scalar:
 
 
 def _threshold(op: Op, scalars: list[Scalar]) -> Scalar:
-    if not _need_number(scalars):
+    if not need_number(scalars):
         raise TypeProblem("threshold counts bits or ints, not reals")
     weights = op.attr("weights")
     if isinstance(weights, tuple) and len(weights) != len(scalars):
@@ -201,26 +108,26 @@ def _threshold(op: Op, scalars: list[Scalar]) -> Scalar:
 
 
 def _sum(_: Op, scalars: list[Scalar]) -> Scalar:
-    if not _need_number(scalars):
+    if not need_number(scalars):
         return REAL
     return int_type(*add_ranges([int_range(s) for s in scalars]))
 
 
 def _difference(_: Op, scalars: list[Scalar]) -> Scalar:
-    if not _need_number(scalars):
+    if not need_number(scalars):
         return REAL
     a, b = (int_range(s) for s in scalars)
     return int_type(*add_ranges([a, negate_range(b)]))
 
 
 def _negation(_: Op, scalars: list[Scalar]) -> Scalar:
-    if not _need_number(scalars):
+    if not need_number(scalars):
         return REAL
     return int_type(*negate_range(int_range(scalars[0])))
 
 
 def _product(_: Op, scalars: list[Scalar]) -> Scalar:
-    if not _need_number(scalars):
+    if not need_number(scalars):
         return REAL
     result: Range = (1, 1)
     for scalar in scalars:
@@ -240,7 +147,7 @@ def _nonzero(scalar: Scalar, what: str) -> Range:
 
 
 def _quotient(_: Op, scalars: list[Scalar]) -> Scalar:
-    _need_number(scalars)
+    need_number(scalars)
     if not isinstance(scalars[1], Real):
         _nonzero(scalars[1], "divisor")
     return REAL
@@ -275,7 +182,7 @@ def _modulo(_: Op, scalars: list[Scalar]) -> Scalar:
 
 
 def _power(_: Op, scalars: list[Scalar]) -> Scalar:
-    if not _need_number(scalars):
+    if not need_number(scalars):
         return REAL
     base, exponent = int_range(scalars[0]), int_range(scalars[1], "exponent")
     if exponent[0] is None or exponent[0] < 0:
@@ -290,7 +197,7 @@ def _power(_: Op, scalars: list[Scalar]) -> Scalar:
 
 
 def _magnitude(_: Op, scalars: list[Scalar]) -> Scalar:
-    if not _need_number(scalars):
+    if not need_number(scalars):
         return REAL
     low, high = int_range(scalars[0])
     if low is not None and low >= 0:
@@ -302,7 +209,7 @@ def _magnitude(_: Op, scalars: list[Scalar]) -> Scalar:
 
 def _extreme(pick_low: bool) -> Callable[[Op, list[Scalar]], Scalar]:
     def rule(_: Op, scalars: list[Scalar]) -> Scalar:
-        if not _need_number(scalars):
+        if not need_number(scalars):
             return REAL
         ranges = [int_range(s) for s in scalars]
         lows = [low for low, _ in ranges]
@@ -320,12 +227,12 @@ def _extreme(pick_low: bool) -> Callable[[Op, list[Scalar]], Scalar]:
 
 
 def _real_function(_: Op, scalars: list[Scalar]) -> Scalar:
-    _need_number(scalars)
+    need_number(scalars)
     return REAL
 
 
 def _comparison(_: Op, scalars: list[Scalar]) -> Scalar:
-    _need_number(scalars)
+    need_number(scalars)
     return BIT
 
 
@@ -335,12 +242,12 @@ def _choice(_: Op, scalars: list[Scalar]) -> Scalar:
 
 
 def _sign(_: Op, scalars: list[Scalar]) -> Scalar:
-    _need_number(scalars)
+    need_number(scalars)
     return Int(-1, 1)
 
 
 def _rounded(_: Op, scalars: list[Scalar]) -> Scalar:
-    return scalars[0] if _need_number(scalars) else INT
+    return scalars[0] if need_number(scalars) else INT
 
 
 def _table(op: Op, scalars: list[Scalar]) -> Scalar:
@@ -366,7 +273,7 @@ def _of_values(values: Sequence[object]) -> Scalar:
 def _curve(op: Op, scalars: list[Scalar]) -> Scalar:
     scalar = scalars[0]
     base = scalar.base if isinstance(scalar, Missing) else scalar
-    _need_number([base])
+    need_number([base])
     if isinstance(scalar, Missing) != (op.attr("missing") is not None):
         raise TypeProblem("`missing` goes with an operand that may be missing, and only with one")
     knots = op.attr("knots")
@@ -384,7 +291,7 @@ def _curve(op: Op, scalars: list[Scalar]) -> Scalar:
 
 
 def _bin(op: Op, scalars: list[Scalar]) -> Scalar:
-    _need_number(scalars)
+    need_number(scalars)
     cuts = op.attr("at")
     if not isinstance(cuts, tuple):
         raise TypeProblem("bin needs cut points")
@@ -405,7 +312,7 @@ def _argmax(_: Op, types: Sequence[Type]) -> Type:
     shape = dims(types[0])
     if not shape:
         raise TypeProblem("argmax needs an array")
-    _need_number([element(types[0])])
+    need_number([element(types[0])])
     last = shape[-1]
     high = last.const - 1 if last.is_const else None
     return with_dims(Int(0, high), shape[:-1])
@@ -498,94 +405,6 @@ def _onehot(op: Op, types: Sequence[Type]) -> Type:
     return Array(BIT, (*dims(types[0]), Affine.of(size)))
 
 
-# ---------------------------------------------------------------- network layers
-
-
-def _dense(_: Op, types: Sequence[Type]) -> Type:
-    x, weight = types[0], types[1]
-    _need_number([element(x)])
-    if len(dims(x)) < 1 or len(dims(weight)) != 2:
-        raise TypeProblem("dense takes an array and a matrix [outputs, inputs]")
-    outputs, inputs = dims(weight)
-    if dims(x)[-1] != inputs:
-        raise TypeProblem(f"dense takes {inputs} numbers, not {dims(x)[-1]}")
-    if len(types) > 2 and dims(types[2]) != (outputs,):
-        raise TypeProblem(f"dense needs {outputs} biases, not {types[2]}")
-    return Array(REAL, (*dims(x)[:-1], outputs))
-
-
-def ints(op: Op, name: str, count: int, default: int) -> tuple[int, ...]:
-    """Return a list attribute of ints, `default` everywhere where it is not given."""
-    value = op.attr(name)
-    if value is None:
-        return (default,) * count
-    found = tuple(v for v in value if isinstance(v, int)) if isinstance(value, tuple) else ()
-    if len(found) != count:
-        raise TypeProblem(f"`{name}` needs {count} ints")
-    return found
-
-
-def _conv(op: Op, types: Sequence[Type]) -> Type:
-    x = concrete(dims(types[0]), "conv")
-    w = concrete(dims(types[1]), "conv")
-    axes = len(w) - 2
-    if axes < 1 or len(x) != axes + 1:
-        raise TypeProblem("conv takes [channels, ...] and a kernel [outputs, channels, ...]")
-    groups = op.attr("groups") or 1
-    stride, dilation = ints(op, "stride", axes, 1), ints(op, "dilation", axes, 1)
-    padding = ints(op, "padding", 2 * axes, 0)
-    valid = isinstance(groups, int) and groups > 0 and w[0] % groups == 0
-    if not valid or min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
-        raise TypeProblem("conv needs positive strides and dilations and groups that divide")
-    if x[0] != w[1] * int(str(groups)):
-        raise TypeProblem(f"conv takes {w[1] * int(str(groups))} channels, not {x[0]}")
-    if len(types) > 2 and dims(types[2]) != (Affine.of(w[0]),):
-        raise TypeProblem(f"conv needs {w[0]} biases, not {types[2]}")
-    shape = [w[0]]
-    for axis in range(axes):
-        padded = x[axis + 1] + padding[2 * axis] + padding[2 * axis + 1]
-        room = padded - dilation[axis] * (w[axis + 2] - 1) - 1
-        if room < 0:
-            raise TypeProblem(f"a kernel of {w[axis + 2]} does not fit into {padded}")
-        if op.attr("mode") == "circular" and max(padding[2 * axis : 2 * axis + 2]) > x[axis + 1]:
-            raise TypeProblem("circular padding wider than the axis")
-        shape.append(room // stride[axis] + 1)
-    return Array(REAL, _affine_dims(shape))
-
-
-def _scale(op: Op, types: Sequence[Type]) -> Type:
-    _need_number([element(types[0])])
-    axis = op.attr("axis") or 0
-    shape = dims(types[0])
-    if not isinstance(axis, int) or not 0 <= axis < len(shape):
-        raise TypeProblem(f"{types[0]} has no axis {axis}")
-    if any(dims(t) != (shape[axis],) for t in types[1:]):
-        raise TypeProblem(f"scale needs {shape[axis]} factors and shifts")
-    return Array(REAL, shape)
-
-
-def _embedding(_: Op, types: Sequence[Type]) -> Type:
-    rows = concrete(dims(types[1]), "embedding")
-    values = levels(element(types[0]))
-    if len(rows) != 2:
-        raise TypeProblem("embedding takes a table [tokens, width]")
-    if values is None or values[0] < 0 or values[-1] >= rows[0]:
-        raise TypeProblem(f"embedding takes ints in 0..{rows[0] - 1}, not {types[0]}")
-    return Array(REAL, (*dims(types[0]), Affine.of(rows[1])))
-
-
-def _activation(op: Op, types: Sequence[Type]) -> Type:
-    _need_number([element(types[0])])
-    return with_dims(REAL, dims(types[0]))
-
-
-def _softmax(op: Op, types: Sequence[Type]) -> Type:
-    axis = op.attr("axis") or 0
-    if not isinstance(axis, int) or not 0 <= axis < len(dims(types[0])):
-        raise TypeProblem(f"{types[0]} has no axis {axis}")
-    return _activation(op, types)
-
-
 RULES: dict[str, Rule] = {
     "logic": _lifted(_logic),
     "threshold": _lifted(_threshold),
@@ -617,25 +436,4 @@ RULES: dict[str, Rule] = {
     "pack": _pack,
     "reshape": _reshape,
     "onehot": _onehot,
-    "dense": _dense,
-    "conv": _conv,
-    "scale": _scale,
-    "embedding": _embedding,
-    "activation": _activation,
-    "softmax": _softmax,
 }
-
-__all__ = [
-    "RULES",
-    "Bit",
-    "OneHot",
-    "Range",
-    "TypeProblem",
-    "accepts",
-    "add_ranges",
-    "concrete",
-    "int_range",
-    "ints",
-    "join",
-    "multiply_ranges",
-]
