@@ -99,6 +99,11 @@ def select(condition: Values, then: Values, other: Values) -> Values:
     return where(np.asarray(condition).astype(bool), then, other)
 
 
+def sign(a: Values) -> Values:
+    """Return -1, 0 or 1; 0 for a NaN, which is neither above nor below 0."""
+    return np.subtract(np.greater(a, 0), np.less(a, 0), dtype=np.int64)
+
+
 def step(a: Values) -> Values:
     """Return 1 where a > 0."""
     return np.greater(a, 0)

@@ -188,7 +188,7 @@ _SPECS = (
         meaning.select,
         "second where the bit is 1, else third",
     ),
-    _elementwise("sign", "decision", (1, 1), "sign", np.sign, "-1, 0 or 1"),
+    _elementwise("sign", "decision", (1, 1), "sign", meaning.sign, "-1, 0 or 1"),
     _elementwise("step", "decision", (1, 1), "comparison", meaning.step, "1 where > 0"),
     _elementwise(
         "round", "decision", (1, 1), "round", meaning.round_even, "nearest int, half to even"
