@@ -20,12 +20,12 @@ def read_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
         if status.st_size > limit:
             raise DdcError(f"{status.st_size} bytes, more than the limit of {limit}")
         with path.open("rb") as stream:
-            data = stream.read(limit + 1)
+            data = stream.read(status.st_size + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DdcError(f"cannot be read: {reason}") from None
     except ValueError:
         raise DdcError("cannot be read: not a usable path") from None
-    if len(data) > limit:
-        raise DdcError(f"more than the limit of {limit} bytes")
+    if len(data) != status.st_size:
+        raise DdcError("cannot be read: it changes while being read")
     return data

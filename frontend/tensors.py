@@ -31,7 +31,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
 def decode(data: bytes | bytearray, dtype: str) -> np.ndarray:
     """Return a flat array of the numbers in `data`; half and bfloat16 widen exactly to float32."""
     if dtype == "bool":
-        return np.frombuffer(data, np.uint8) != 0
+        truths: np.ndarray = np.frombuffer(data, np.uint8) != 0
+        return truths
     flat: np.ndarray = np.frombuffer(data, DTYPES[dtype])
     if dtype == "bfloat16":
         upper: np.ndarray = flat.astype("<u4") << 16
