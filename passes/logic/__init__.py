@@ -1,0 +1,59 @@
+"""Minimise explicit function tables into short, readable, exactly equal expressions."""
+
+from .cost import cost
+from .evaluate import evaluate
+from .expr import (
+    And,
+    Compare,
+    CompareOp,
+    Const,
+    Expr,
+    FloorDiv,
+    Linear,
+    Lookup,
+    Max,
+    Min,
+    Mod,
+    Not,
+    Or,
+    Select,
+    Threshold,
+    Var,
+    Xor,
+    operations,
+    substitute,
+    support,
+    topological,
+)
+from .minimise import minimise
+from .table import Table
+from .text import text
+
+__all__ = [
+    "And",
+    "Compare",
+    "CompareOp",
+    "Const",
+    "Expr",
+    "FloorDiv",
+    "Linear",
+    "Lookup",
+    "Max",
+    "Min",
+    "Mod",
+    "Not",
+    "Or",
+    "Select",
+    "Table",
+    "Threshold",
+    "Var",
+    "Xor",
+    "cost",
+    "evaluate",
+    "minimise",
+    "operations",
+    "substitute",
+    "support",
+    "text",
+    "topological",
+]

@@ -1,0 +1,99 @@
+"""Reduced ordered decision diagrams of tables, and the selection logic that they spell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from .build import mux, select
+from .expr import Const, Expr
+from .predicate import literal_cost, members
+from .strategy import Solver
+from .table import Axis, Ints, Problem
+
+_MOST_NODES = 3000
+_ORDERED_SIZE = 1 << 12
+
+
+def diagrams(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer the logic of the reduced diagram under a good order of the axes."""
+    if not solver.affords(problem.size * 8):
+        return
+    values = filled(problem)
+    for order in _orders(problem, values):
+        expr = _expression(problem, values.transpose(order), order)
+        if expr is not None:
+            yield expr
+
+
+def filled(problem: Problem) -> Ints:
+    """Replace don't-cares by the value at a neighbouring position, last axis first."""
+    values, care = problem.values.copy(), problem.care.copy()
+    for at in range(values.ndim - 1, -1, -1):
+        if care.all():
+            break
+        source = np.expand_dims(care.argmax(at), at)
+        usable = np.take_along_axis(care, source, at)
+        values = np.where(care, values, np.take_along_axis(values, source, at))
+        care = care | usable
+    return values
+
+
+def _orders(problem: Problem, values: Ints) -> list[tuple[int, ...]]:
+    natural = tuple(range(values.ndim))
+    if problem.size > _ORDERED_SIZE:
+        return [natural]
+    return list(dict.fromkeys((natural, _greedy_order(values))))
+
+
+def _greedy_order(values: Ints) -> tuple[int, ...]:
+    """Put next the axis after which the fewest distinct subfunctions are left."""
+    order: list[int] = []
+    rest = list(range(values.ndim))
+    while rest:
+        best = min(rest, key=lambda at: _distinct(values, [*order, at]))
+        order.append(best)
+        rest.remove(best)
+    return tuple(order)
+
+
+def _distinct(values: Ints, top: list[int]) -> int:
+    rows = np.moveaxis(values, top, range(len(top)))
+    count = int(np.prod(rows.shape[: len(top)]))
+    flat = np.ascontiguousarray(rows.reshape(count, -1))
+    return len({row.tobytes() for row in flat})
+
+
+def _expression(problem: Problem, values: Ints, order: Sequence[int]) -> Expr | None:
+    """Merge equal subfunctions from the last axis upwards and build one selector for each."""
+    leaves, ids = np.unique(values, return_inverse=True)
+    ids = ids.reshape(values.shape)
+    exprs: list[Expr] = [Const(int(leaf)) for leaf in leaves]
+    nodes = 0
+    choose = mux if problem.is_logic else select
+    for at in reversed(order):
+        rows, ids_flat = np.unique(
+            ids.reshape(-1, ids.shape[-1]), axis=0, return_inverse=True
+        )
+        nodes += len(rows)
+        if nodes > _MOST_NODES:
+            return None
+        ids = ids_flat.reshape(ids.shape[:-1])
+        exprs = [
+            _selector(problem.axes[at], [exprs[child] for child in row], choose) for row in rows
+        ]
+    return exprs[int(ids)]
+
+
+def _selector(axis: Axis, children: list[Expr], choose: Callable[[Expr, Expr, Expr], Expr]) -> Expr:
+    branches: dict[Expr, set[int]] = {}
+    for i, child in enumerate(children):
+        branches.setdefault(child, set()).add(i)
+    tested = sorted(
+        branches, key=lambda child: literal_cost(axis.groups, frozenset(branches[child]))
+    )
+    result = tested.pop()
+    for child in reversed(tested):
+        result = choose(members(axis, frozenset(branches[child])), child, result)
+    return result

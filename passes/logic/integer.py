@@ -1,0 +1,203 @@
+"""Functions whose outputs are not bits: linear forms, remainders, clamps, extremes, cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .build import linear, maximum, minimum, modulo, quotient, select
+from .expr import Const, Expr
+from .strategy import Solver
+from .table import Axis, Ints, Problem
+
+_LARGEST_DIVISOR = 64
+_MOST_CASES = 16
+
+
+def two_valued(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a bit, scaled or chosen by, where there are only two outputs."""
+    if len(problem.outputs) == 2:
+        low, high = problem.outputs
+        bit = solver.solve(problem.with_values(problem.values == high))
+        yield linear([(high - low, bit)], low)
+        yield select(bit, Const(high), Const(low))
+
+
+def linear_forms(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer an exact integer linear form of the axes."""
+    if problem.all_numeric and solver.affords(problem.size * 4):
+        fitted = _fit(problem, problem.care)
+        if fitted is not None:
+            yield _form(problem, *fitted)
+
+
+def clamped_forms(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a linear form clamped at the least, the greatest or both outputs."""
+    if not problem.all_numeric or len(problem.outputs) < 3 or not solver.affords(problem.size * 16):
+        return
+    low, high = problem.outputs[0], problem.outputs[-1]
+    for use_low, use_high in ((True, False), (False, True), (True, True)):
+        inside = problem.care.copy()
+        if use_low:
+            inside &= problem.values > low
+        if use_high:
+            inside &= problem.values < high
+        fitted = _fit(problem, inside, exactly=False)
+        if fitted is None:
+            continue
+        values = _evaluated(problem, *fitted)
+        form = _form(problem, *fitted)
+        if use_low:
+            values, form = np.maximum(values, low), maximum((form, Const(low)))
+        if use_high:
+            values, form = np.minimum(values, high), minimum((form, Const(high)))
+        if (values == problem.values)[problem.care].all():
+            yield form
+
+
+def remainders(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a linear form modulo a small number."""
+    if not problem.all_numeric or problem.outputs[0] < 0:
+        return
+    least = problem.outputs[-1] + 1
+    for k in range(max(2, least), min(least + 4, _LARGEST_DIVISOR) + 1):
+        if not solver.affords(problem.size * 4):
+            return
+        fitted = _fit_modulo(problem, k)
+        if fitted is not None:
+            yield modulo(_form(problem, *fitted), k)
+            return
+
+
+def quotients(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a linear form of one axis, divided by a small number and reduced by another."""
+    if len(problem.axes) != 1 or not problem.all_numeric or len(problem.outputs) < 2:
+        return
+    numbers = problem.axes[0].numbers
+    spread = int(numbers.max() - numbers.min()) + 1
+    for divisor in range(2, min(spread, _LARGEST_DIVISOR) + 1):
+        for offset in range(divisor):
+            if not solver.affords(problem.size):
+                return
+            whole = (numbers + offset) // divisor
+            steps = np.unique(whole)
+            axis = problem.axes[0]
+            position = np.searchsorted(steps, whole)
+            groups = tuple((int(step),) for step in steps)
+            divided = quotient(linear([(1, axis.expr)], offset), divisor)
+            over = problem.quotient([Axis(divided, groups)], [position])
+            if over is None or over.size == problem.size:
+                continue
+            for strategy in (linear_forms, remainders, clamped_forms):
+                yield from strategy(over, solver)
+
+
+def extremes(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer the least or greatest of axes and constants."""
+    if not problem.all_numeric or not solver.affords(problem.size * 2 * len(problem.axes)):
+        return
+    grid, exprs = problem.grid(), [axis.expr for axis in problem.axes]
+    low, high = problem.outputs[0], problem.outputs[-1]
+    for fold, build, edge in ((np.minimum, minimum, high), (np.maximum, maximum, low)):
+        values: Ints = np.asarray(grid[0])
+        for column in grid[1:]:
+            values = fold(values, column)
+        values = np.broadcast_to(values, problem.values.shape)
+        if (values == problem.values)[problem.care].all():
+            yield build(exprs)
+        elif (fold(values, edge) == problem.values)[problem.care].all():
+            yield build([*exprs, Const(edge)])
+
+
+def cases(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a chain of cases, one for each output; a case does not care about earlier ones."""
+    outputs = problem.outputs
+    if not 2 < len(outputs) <= _MOST_CASES or not solver.affords(problem.size * len(outputs)):
+        return
+    counts = {v: int((problem.values[problem.care] == v).sum()) for v in outputs}
+    common = max(outputs, key=lambda v: (counts[v], -v))
+    orders = {outputs, outputs[::-1], (*(v for v in outputs if v != common), common)}
+    for order in sorted(orders):
+        yield _chain(problem, order, solver)
+
+
+def _chain(problem: Problem, order: tuple[int, ...], solver: Solver) -> Expr:
+    conditions: list[tuple[int, Expr]] = []
+    care = problem.care
+    for value in order[:-1]:
+        matches = problem.values == value
+        conditions.append((value, solver.solve(problem.with_values(matches, care))))
+        care = care & ~matches
+    result: Expr = Const(order[-1])
+    for value, condition in reversed(conditions):
+        result = select(condition, Const(value), result)
+    return result
+
+
+def split_axis(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a choice by one axis between simpler functions of the others."""
+    for at, axis in enumerate(problem.axes):
+        if not axis.is_bit or not solver.affords(problem.size * 40):
+            continue
+        low, high = solver.solve(problem.at(at, 0)), solver.solve(problem.at(at, 1))
+        yield select(axis.expr, high, low)
+
+
+def _form(problem: Problem, weights: list[int], const: int) -> Expr:
+    exprs = (axis.expr for axis in problem.axes)
+    return linear(zip(weights, exprs, strict=True), const)
+
+
+def _evaluated(problem: Problem, weights: list[int], const: int) -> Ints:
+    total: Ints = np.full((1,) * len(problem.axes), const, dtype=np.int64)
+    for weight, column in zip(weights, problem.grid(), strict=True):
+        total = total + weight * column
+    return np.broadcast_to(total, problem.values.shape)
+
+
+def _fit(
+    problem: Problem, where: np.ndarray, exactly: bool = True
+) -> tuple[list[int], int] | None:
+    """Fit an integer linear form to the values at these entries by least squares, rounded."""
+    points = np.argwhere(where)
+    if len(points) < 2:
+        return None
+    if len(points) > 4096:
+        points = points[:: len(points) // 2048]
+    columns = [axis.numbers[points[:, at]] for at, axis in enumerate(problem.axes)]
+    matrix = np.stack([*columns, np.ones(len(points), dtype=np.int64)], axis=1)
+    wanted = problem.values[tuple(points.T)]
+    solution = np.linalg.lstsq(matrix.astype(np.float64), wanted.astype(np.float64), rcond=None)[0]
+    rounded = np.rint(solution)
+    if not np.isfinite(rounded).all() or (np.abs(rounded) > 1 << 31).any():
+        return None
+    weights = [int(w) for w in rounded]
+    fitted = weights[:-1], weights[-1]
+    if not (_evaluated(problem, *fitted) == problem.values)[where].all():
+        return None
+    return fitted
+
+
+def _fit_modulo(problem: Problem, k: int) -> tuple[list[int], int] | None:
+    """Fit a linear form modulo k from differences between neighbouring entries."""
+    rank = len(problem.axes)
+    weights: list[int] = []
+    for at, axis in enumerate(problem.axes):
+        steps = np.diff(axis.numbers)
+        known = np.diff(problem.values, axis=at) % k
+        both = problem.care.take(range(1, len(axis)), at) & problem.care.take(range(len(axis) - 1), at)
+        options = [
+            w
+            for w in sorted(range(-(k - 1) // 2, k // 2 + 1), key=lambda w: (abs(w), -w))
+            if (((known - (w * steps).reshape([-1 if i == at else 1 for i in range(rank)])) % k == 0) | ~both).all()
+        ]
+        if not options:
+            return None
+        weights.append(options[0])
+    first = np.unravel_index(int(problem.care.argmax()), problem.values.shape)
+    base = np.broadcast_to(_evaluated(problem, weights, 0), problem.values.shape)[first]
+    const = int(problem.values[first] - base) % k
+    if not (_evaluated(problem, weights, const) % k == problem.values)[problem.care].all():
+        return None
+    return weights, const

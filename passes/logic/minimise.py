@@ -1,0 +1,184 @@
+"""Turn an explicit function table into the shortest readable expression that equals it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import overload
+
+import numpy as np
+
+from .build import linear
+from .cost import cost
+from .cover import covers
+from .decompose import disjoint, expansions, split_literal
+from .diagram import diagrams, filled
+from .evaluate import evaluate
+from .expr import Const, Expr, Lookup, Not
+from .integer import (
+    cases,
+    clamped_forms,
+    extremes,
+    linear_forms,
+    quotients,
+    remainders,
+    split_axis,
+    two_valued,
+)
+from .predicate import members
+from .small import minimal
+from .strategy import Solver, Strategy
+from .symmetry import counts
+from .table import BIT, Axis, Problem, Table, level_classes, open_grid, without_irrelevant
+from .threshold import thresholds
+
+_FUEL = (2_000_000, 30_000_000, 300_000_000)
+_STEP = 2_000  # work that any subproblem costs, whatever its size
+
+
+@overload
+def minimise(table: Table, *, effort: int = 1, give_up: None = None) -> Expr: ...
+@overload
+def minimise(table: Table, *, effort: int = 1, give_up: int) -> Expr | None: ...
+def minimise(table: Table, *, effort: int = 1, give_up: int | None = None) -> Expr | None:
+    """Return the cheapest expression found that equals the table wherever it cares.
+
+    `effort` 0, 1 or 2 bounds the search; the result is the same on every run. With `give_up`,
+    return None where nothing of at most that cost (see `cost`) is found.
+
+    Raises AssertionError where the result differs from the table: a bug in this package.
+    """
+    problem = _problem(table)
+    expr = _Search(_FUEL[effort]).solve(problem)
+    if give_up is not None and cost(expr) > give_up:
+        return None
+    values = evaluate(expr, open_grid([np.asarray(sorted(level)) for level in table.levels]))
+    wrong = (np.broadcast_to(values, problem.values.shape) != problem.values) & problem.care
+    if wrong.any():
+        raise AssertionError(f"minimise: wrong at entry {int(wrong.argmax())} of the table")
+    return expr
+
+
+def _problem(table: Table) -> Problem:
+    from .expr import Var
+
+    values = table.values.astype(np.int64)
+    care = np.ones(values.shape, np.bool_) if table.care is None else table.care.astype(np.bool_)
+    axes: list[Axis] = []
+    for at, levels in enumerate(table.levels):
+        order = np.argsort(levels, kind="stable")
+        values, care = values.take(order, at), care.take(order, at)
+        axes.append(Axis(Var(at), tuple((int(levels[i]),) for i in order)))
+    return Problem(tuple(axes), np.where(care, values, 0), care)
+
+
+class _Search:
+    """Solve a problem and its subproblems by all strategies, on one budget, with a memo."""
+
+    def __init__(self, fuel: int) -> None:
+        self._fuel = fuel
+        self._memo: dict[tuple[object, ...], Expr] = {}
+
+    def affords(self, work: int) -> bool:
+        self._fuel -= work
+        return self._fuel >= 0
+
+    def solve(self, problem: Problem) -> Expr:
+        if len(problem.outputs) < 2:
+            return Const(problem.outputs[0] if problem.outputs else 0)
+        problem = without_irrelevant(problem)
+        known = self._memo.get(problem.key)
+        if known is None:
+            self._fuel -= _STEP
+            solve = self._logic if problem.is_logic else self._integer
+            known = self._memo[problem.key] = min(solve(problem), key=cost)
+        return known
+
+    def _logic(self, problem: Problem) -> Iterator[Expr]:
+        if len(problem.axes) == 1:
+            yield members(problem.axes[0], frozenset(map(int, np.flatnonzero(problem.on))))
+            return
+        merged = _merged(problem)
+        if merged.size < problem.size or merged.axes != problem.axes:
+            yield self.solve(merged)
+            yield from thresholds(problem, self)
+            yield from counts(problem, self)
+            return
+        if problem.all_bits and len(problem.axes) <= 3:
+            yield minimal(problem)
+            yield from thresholds(problem, self)
+            yield from counts(problem, self)
+            return
+        yield from counts(problem, self)
+        yield from thresholds(problem, self)
+        found = list(split_literal(problem, self)) or list(disjoint(problem, self))
+        yield from found
+        if not found:
+            yield from covers(problem, self)
+            yield from expansions(problem, self)
+            yield from diagrams(problem, self)
+            yield _lookup(problem)
+
+    def _integer(self, problem: Problem) -> Iterator[Expr]:
+        for strategy in _INTEGER:
+            yield from strategy(problem, self)
+        yield from diagrams(problem, self)
+        yield _lookup(problem)
+
+
+_INTEGER: tuple[Strategy, ...] = (
+    two_valued,
+    linear_forms,
+    clamped_forms,
+    remainders,
+    quotients,
+    extremes,
+    counts,
+    cases,
+    split_axis,
+)
+
+
+def _merged(problem: Problem) -> Problem:
+    """Tell apart only the levels that matter; an axis of two classes becomes a bit."""
+    for at in range(len(problem.axes)):
+        axis = problem.axes[at]
+        classes = level_classes(problem, at)
+        if len(classes) == len(axis) and (len(axis) > 2 or axis.is_bit):
+            continue
+        position = np.zeros(len(axis), dtype=np.int64)
+        for label, positions in enumerate(classes):
+            position[positions] = label
+        if len(classes) == 2:
+            bits = [members(axis, frozenset(positions)) for positions in classes]
+            one = 0 if (isinstance(bits[1], Not), cost(bits[1])) > (False, cost(bits[0])) else 1
+            new = Axis(bits[one], BIT)
+            position = position if one else 1 - position
+        else:
+            groups = tuple(
+                tuple(sorted(v for i in positions for v in axis.groups[i])) for positions in classes
+            )
+            new = Axis(axis.expr, groups)
+        places = problem.positions()
+        places[at] = position[places[at]]
+        axes = (*problem.axes[:at], new, *problem.axes[at + 1 :])
+        smaller = problem.quotient(axes, places)
+        assert smaller is not None
+        problem = smaller
+    return problem
+
+
+def _lookup(problem: Problem) -> Expr:
+    values = tuple(int(v) for v in filled(problem).ravel())
+    args: list[Expr] = []
+    levels: list[tuple[int, ...]] = []
+    for axis in problem.axes:
+        if axis.is_numeric:
+            args.append(axis.expr)
+            levels.append(tuple(int(n) for n in axis.numbers))
+        else:
+            labels = [
+                (label, members(axis, frozenset((label,)))) for label in range(1, len(axis))
+            ]
+            args.append(linear(labels))
+            levels.append(tuple(range(len(axis))))
+    return Lookup(values, tuple(args), tuple(levels))
