@@ -1,0 +1,113 @@
+"""Give values the names that a reader expects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ddc.ir import Block, Builder, Function, Module, Op
+
+from .base import Context, Pass
+from .rewrite import rename
+
+# What the result of an op says, for those that have no name of their own.
+_BY_CODE: dict[str, str] = {
+    "and": "both",
+    "or": "either",
+    "xor": "parity",
+    "not": "negated",
+    "threshold": "reached",
+    "eq": "equal",
+    "ne": "differs",
+    "lt": "below",
+    "le": "at_most",
+    "gt": "above",
+    "ge": "at_least",
+    "select": "chosen",
+    "mod": "remainder",
+    "floordiv": "quotient",
+    "add": "total",
+    "table": "entry",
+}
+
+# Where a read lies, axis by axis from the last: the sign of the offset to a word.
+_SIDES: tuple[dict[int, str], ...] = (
+    {-1: "left", 1: "right"},
+    {-1: "above", 1: "below"},
+    {-1: "front", 1: "back"},
+)
+
+
+@dataclass(frozen=True)
+class Name(Pass):
+    """Name loads by where they lie and other values by what they say."""
+
+    name: ClassVar[str] = "name"
+
+    def run(self, module: Module, context: Context) -> Module:
+        """Return the module with its entry's inner values renamed."""
+        entry = module.entry
+        keep = {p.name for p in entry.params} | {r.name for r in entry.results}
+        returned = {y: r.name for y, r in zip(entry.body.yields, entry.results)}
+        names = Builder(keep)
+        chosen: dict[str, str] = {}
+        for op, loops in _ops(entry.body, ()):
+            for loop in op.loops:
+                chosen[loop.var] = names.fresh(loop.var.split("_")[0])
+            for state in op.states:
+                chosen[state.name] = names.fresh(state.name)
+            wish = _wish(op, loops, _arrays_read(entry))
+            for result in op.results:
+                if result in returned and len(set(returned)) == len(returned):
+                    chosen[result] = returned[result]
+                else:
+                    chosen[result] = names.fresh(wish or _plain(result))
+        return module.with_entry(rename(entry, chosen))
+
+
+def _plain(name: str) -> str:
+    """Return a name without the numeric suffix that made it unique."""
+    stem, _, tail = name.rpartition("_")
+    return stem if stem and tail.isdigit() else name
+
+
+def _ops(block: Block, loops: tuple[str, ...]) -> list[tuple[Op, tuple[str, ...]]]:
+    """Return every op with the loop variables around it, in the order of the text."""
+    found: list[tuple[Op, tuple[str, ...]]] = []
+    for op in block.ops:
+        found.append((op, loops))
+        if op.body is not None:
+            found += _ops(op.body, (*loops, *(loop.symbol for loop in op.loops)))
+    return found
+
+
+def _arrays_read(function: Function) -> int:
+    return len({op.operands[0] for op, _ in _ops(function.body, ()) if op.code == "load"})
+
+
+def _wish(op: Op, loops: Sequence[str], arrays: int) -> str | None:
+    if op.code == "load":
+        return _place(op, arrays)
+    if op.code == "sub" and op.results[0].startswith("others"):
+        return "neighbours" if len(loops) > 1 else "others"
+    return _BY_CODE.get(op.code)
+
+
+def _place(op: Op, arrays: int) -> str:
+    """Name a load by the side it lies on, or by its indices where it does not move."""
+    array = str(op.operands[0])
+    if any(len(index.at.terms) > 1 for index in op.index):
+        return "x"
+    if any(index.at.is_const for index in op.index):
+        return "_".join([array, *(str(index.at.const) for index in op.index if index.at.is_const)])
+    prefix = [] if arrays == 1 else [array]
+    sides: list[str] = []
+    for words, index in zip(_SIDES, reversed(op.index)):
+        offset = index.at.const
+        if offset:
+            far = "" if abs(offset) == 1 else str(abs(offset))
+            sides.insert(0, words[1 if offset > 0 else -1] + far)
+    if not sides:
+        sides = ["centre"] if arrays == 1 else ["here"] if len(op.index) > 1 else ["i"]
+    return "_".join(prefix + sides)

@@ -1,0 +1,178 @@
+"""Units: outputs as exact functions of the few inputs that they read.
+
+Tabulation writes a function of units down as loads, tables and one `pack`; rolling reads it back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddc.ir import (
+    Affine,
+    Builder,
+    Function,
+    Op,
+    Operand,
+    Param,
+    dims,
+    element,
+    levels,
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """One scalar of a parameter: its name and a concrete position (() for a scalar)."""
+
+    array: str
+    at: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One output: where it stands, what it reads, and its table.
+
+    `values` has one axis per read, over the levels of that read in increasing order.
+    """
+
+    at: tuple[int, ...]
+    reads: tuple[Read, ...]
+    values: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Family:
+    """All units of one result, in row-major order."""
+
+    params: tuple[Param, ...]
+    result: Param
+    units: tuple[Unit, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The concrete shape of the result."""
+        return shape_of(self.result)
+
+
+def shape_of(param: Param) -> tuple[int, ...]:
+    """Return the shape of a parameter whose dims are numbers."""
+    return tuple(dim.const for dim in dims(param.type))
+
+
+def level_table(params: Sequence[Param]) -> dict[str, tuple[int, ...]]:
+    """Return the levels of every parameter; () for one that is not a small discrete type."""
+    return {p.name: levels(element(p.type)) or () for p in params}
+
+
+def stem(name: str, at: Sequence[object]) -> str:
+    """Return the name of an entry of an array: `cells_3`."""
+    return "_".join([name, *map(str, at)])
+
+
+def emit_reads(builder: Builder, reads: Sequence[Read], seen: dict[Read, str]) -> list[str]:
+    """Load each read once; return the names of the values."""
+    for read in reads:
+        if read not in seen:
+            named = stem(read.array, read.at)
+            seen[read] = builder.load(read.array, *read.at, name=named) if read.at else read.array
+    return [seen[read] for read in reads]
+
+
+def table_operand(
+    builder: Builder, values: NDArray[np.int64], reads: list[str], name: str
+) -> Operand:
+    """Add the table of a unit; a unit that reads nothing is a literal."""
+    if not reads:
+        return int(values)
+    entries = tuple(int(v) for v in values.ravel().tolist())
+    return builder.op("table", *reads, name=name, entries=entries)
+
+
+def write(function: Function, family: Family) -> Function:
+    """Return the function as loads, one table per unit, and a pack."""
+    builder = Builder([p.name for p in family.params])
+    seen: dict[Read, str] = {}
+    outputs: list[Operand] = []
+    for unit in family.units:
+        names = emit_reads(builder, unit.reads, seen)
+        name = stem(family.result.name, unit.at)
+        outputs.append(table_operand(builder, unit.values, names, name))
+    result = outputs[0]
+    if dims(family.result.type):
+        shape = [Affine.of(d) for d in family.shape]
+        result = builder.op("pack", *outputs, name=family.result.name, shape=shape)
+    return builder.function(
+        function.name,
+        [(p.name, p.type) for p in family.params],
+        [(family.result.name, family.result.type)],
+        [result],
+        function.sizes,
+        function.where,
+    )
+
+
+def read(function: Function) -> Family | None:
+    """Return the units of a function that `write` could have written, None for any other."""
+    if len(function.results) != 1 or function.sizes:
+        return None
+    (result,) = function.results
+    (returned,) = function.body.yields
+    defined = {name: op for op in function.body.ops for name in op.results}
+    shape = shape_of(result)
+    outputs: Sequence[Operand] = [returned]
+    if shape:
+        pack = defined.get(returned) if isinstance(returned, str) else None
+        if pack is None or pack.code != "pack":
+            return None
+        outputs = pack.operands
+    known = level_table(function.params)
+    units = [
+        _unit(output, np.unravel_index(flat, shape) if shape else (), defined, known)
+        for flat, output in enumerate(outputs)
+    ]
+    if any(unit is None for unit in units):
+        return None
+    return Family(function.params, result, tuple(unit for unit in units if unit is not None))
+
+
+def _unit(
+    output: Operand,
+    at: Sequence[np.intp] | tuple[()],
+    defined: dict[str, Op],
+    known: dict[str, tuple[int, ...]],
+) -> Unit | None:
+    where = tuple(int(i) for i in at)
+    if isinstance(output, int):
+        return Unit(where, (), np.array(output, dtype=np.int64))
+    table = defined.get(output) if isinstance(output, str) else None
+    if table is None or table.code != "table":
+        return None
+    reads = [_read(operand, defined, known) for operand in table.operands]
+    entries = table.attr("entries")
+    found = tuple(r for r in reads if r is not None)
+    if len(found) < len(reads) or not isinstance(entries, tuple):
+        return None
+    sizes = [len(known[r.array]) for r in found]
+    if math.prod(sizes) != len(entries) or not all(isinstance(v, int) for v in entries):
+        return None
+    return Unit(where, found, np.array(entries, dtype=np.int64).reshape(sizes))
+
+
+def _read(
+    operand: Operand, defined: dict[str, Op], known: dict[str, tuple[int, ...]]
+) -> Read | None:
+    if not isinstance(operand, str):
+        return None
+    if operand in known:
+        return Read(operand, ())
+    op = defined.get(operand)
+    if op is None or op.code != "load" or op.operands[0] not in known:
+        return None
+    if any(not index.at.is_const or index.border != "inside" for index in op.index):
+        return None
+    return Read(str(op.operands[0]), tuple(index.at.const for index in op.index))
