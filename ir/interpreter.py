@@ -58,7 +58,8 @@ def run(
     Raises `DdcError` for inputs that are not values of the declared types.
     """
     batch = {name: _one(value) for name, value in inputs.items()}
-    return tuple(r[0] for r in run_batch(module, batch, function, sizes))
+    results = run_batch(module, batch, function, sizes)
+    return tuple(r.reshape(r.shape[1:]) for r in results)
 
 
 def _one(value: ArrayLike) -> Values:
@@ -318,7 +319,7 @@ class _Machine:
         values = aligned([self.read(operand) for operand in op.operands])
         for operand, value in zip(op.operands, values):
             cases = self._levels(operand)
-            places = places * len(cases) + np.searchsorted(cases, value.astype(np.int64))
+            places = places * len(cases) + np.searchsorted(np.array(cases, value.dtype), value)
         found: Values = self.plan.cache[op.result][places]
         return found
 
