@@ -19,7 +19,7 @@ def fold_padding(layers: list[Layer]) -> list[Layer]:
             folded.append(layer)
             continue
         pad = folded.pop()
-        if not layer.kind.startswith("conv"):
+        if layer.kind not in ("conv1d", "conv2d", "pad"):
             raise DdcError(f"{pad.describe()} is supported only in front of a convolution")
         folded.append(replace(layer, attrs=layer.attrs | _joined(pad, layer)))
     if folded and folded[-1].kind == "pad":
@@ -30,13 +30,20 @@ def fold_padding(layers: list[Layer]) -> list[Layer]:
 def _joined(pad: Layer, conv: Layer) -> dict[str, object]:
     first, second = pad.attrs["padding"], conv.attrs["padding"]
     assert isinstance(first, tuple) and isinstance(second, tuple)
-    if len(first) != len(second):
+    if conv.kind != "pad" and len(first) > len(second):
         raise DdcError(f"{pad.describe()} pads {len(first)} axes of {conv.describe()}")
-    unpadded = not any(n for pair in second for n in pair)
-    if not unpadded and not pad.attrs["padding_mode"] == conv.attrs["padding_mode"] == "zeros":
+    # A list of pairs may stop early: the axes after it are not padded.
+    size = max(len(first), len(second))
+    first, second = (x + ((0, 0),) * (size - len(x)) for x in (first, second))
+    modes = pad.attrs["padding_mode"], conv.attrs["padding_mode"]
+    none = (0, 0)
+    overlap = any(a != none and b != none for a, b in zip(first, second, strict=True))
+    padded = any(pair != none for pair in second)
+    # Wrapping commutes with wrapping another axis, and zeros with zeros; nothing else does.
+    if padded and (modes[0] != modes[1] or (overlap and modes[0] == "circular")):
         raise DdcError(f"{pad.describe()} and {conv.describe()} both pad, which is not supported")
     pairs = tuple((a + c, b + d) for (a, b), (c, d) in zip(first, second, strict=True))
-    return {"padding": pairs, "padding_mode": pad.attrs["padding_mode"]}
+    return {"padding": pairs, "padding_mode": modes[0]}
 
 
 def linear(path: str, weight: np.ndarray, bias: np.ndarray | None) -> Layer:

@@ -109,14 +109,15 @@ def module(cls: str, where: str = "linear", **state: object) -> New:
 
 
 def sequential(*children: object, **state: object) -> New:
-    modules = {str(index): child for index, child in enumerate(children)}
-    return module("Sequential", "container", **({"_modules": modules} | state))
+    state.setdefault("_modules", {str(index): child for index, child in enumerate(children)})
+    return module("Sequential", "container", **state)
 
 
 def linear(shape: tuple[int, int], key: str = "0", **state: object) -> New:
     rows, columns = shape
     value = tensor(storage(key, rows * columns), 0, (rows, columns), (columns, 1))
-    return module("Linear", **({"_parameters": {"weight": parameter(value), "bias": None}} | state))
+    state.setdefault("_parameters", {"weight": parameter(value), "bias": None})
+    return module("Linear", "linear", **state)
 
 
 def write(

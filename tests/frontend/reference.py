@@ -71,8 +71,8 @@ def convolve(layer: Layer, x: Numbers) -> Numbers:
     """Sum over the window, cell by cell."""
     attrs: dict[str, Any] = dict(layer.attrs)
     weight = layer.tensors["weight"].astype(np.float64)
-    mode = "wrap" if attrs["padding_mode"] == "circular" else "constant"
-    x = np.pad(x, ((0, 0), (0, 0), *attrs["padding"]), mode=mode)
+    mode: Any = "wrap" if attrs["padding_mode"] == "circular" else "constant"
+    x = np.pad(x, [(0, 0), (0, 0), *attrs["padding"]], mode=mode)
     axes, groups = weight.ndim - 2, attrs["groups"]
     stride, dilation = attrs["stride"], attrs["dilation"]
     sizes = [
@@ -82,13 +82,14 @@ def convolve(layer: Layer, x: Numbers) -> Numbers:
     result = np.zeros((len(x), len(weight), *sizes))
     outs, ins = len(weight) // groups, weight.shape[1]
     for place in product(*map(range, sizes)):
-        cut = tuple(
+        cut: Any = tuple(
             slice(p * s, p * s + d * k, d)
             for p, s, d, k in zip(place, stride, dilation, weight.shape[2:], strict=True)
         )
         for group in range(groups):
             rows = slice(group * outs, (group + 1) * outs)
-            window = x[(slice(None), slice(group * ins, (group + 1) * ins), *cut)]
+            window = x[slice(None), slice(group * ins, (group + 1) * ins), *cut]
             sums = np.tensordot(window, weight[rows], (range(1, axes + 2), range(1, axes + 2)))
-            result[(slice(None), rows, *place)] = sums
-    return result + layer.tensors.get("bias", np.zeros(1)).reshape(-1, *[1] * axes)
+            result[slice(None), rows, *place] = sums
+    result += layer.tensors.get("bias", np.zeros(1)).reshape(-1, *[1] * axes)
+    return result

@@ -183,7 +183,7 @@ def test_factories(tmp_path: Path) -> None:
         network = read(FOLDER / name, model=f"{file}:small")
         answer = reference.run(network, EXPECTED["state_dict/x"])
         np.testing.assert_allclose(answer, EXPECTED["state_dict/y"], rtol=1e-12)
-    assert (network.input, network.output) == ("x: real[3]", "raw")
+        assert network.input == ("x: real[3]" if name.endswith(".safetensors") else None)
     assert sys.path == before
     path = FOLDER / "state_dict.pt"
     refuse(path, "does not fit these weights.*size mismatch", f"{file}:other")

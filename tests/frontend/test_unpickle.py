@@ -62,7 +62,7 @@ def test_plain_data() -> None:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_agrees_with_pickle_on_plain_data(protocol: int) -> None:
-    value = {"a": [1, 300, 70_000, -1, 2**40, 1.5, True, None, ("x", (), [])]}
+    value: dict[str, object] = {"a": [1, 300, 70_000, -1, 2**40, 1.5, True, None, ("x", (), [])]}
     value["b"] = value["a"]
     assert load(pickle.dumps(value, protocol)) == value
 
