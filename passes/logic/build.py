@@ -233,10 +233,10 @@ def compare(op: CompareOp, left: Expr, right: Expr) -> Expr:
         terms = {t: -c for t, c in terms.items()}
     positive = [(c, t) for t, c in terms.items() if c > 0]
     negative = [(-c, t) for t, c in terms.items() if c < 0]
+    if (op, bound) in _ABSORBED and (negative or len(positive) > 1):  # a - b >= 1 is a > b
+        op, bound = _ABSORBED[op, bound], 0
     if not negative:
         return Compare(op, linear(positive), Const(bound))
-    if abs(bound) == 1 and (op, bound) in _ABSORBED:  # a - b >= 1 is a > b
-        op, bound = _ABSORBED[op, bound], 0
     if op in ("lt", "le") and not bound:
         return Compare(_MIRROR[op], linear(negative), linear(positive))
     if bound < 0:

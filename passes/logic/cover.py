@@ -31,7 +31,7 @@ def covers(problem: Problem, solver: Solver) -> Iterator[Expr]:
         (problem.on, problem.off, False),
         (problem.off, problem.on, True),
     ):
-        if not solver.affords(problem.size * 20):
+        if not solver.affords(problem.size * 20 + 500_000):
             return
         cubes = _cover(problem.axes, wanted, forbidden)
         if cubes is not None:

@@ -62,7 +62,7 @@ def disjoint(problem: Problem, solver: Solver) -> Iterator[Expr]:
     largest = rank - 1 if rank <= _SUBSETS_UP_TO else 3
     for length in range(2, largest + 1):
         for bound in combinations(range(rank), length):
-            if not solver.affords(problem.size // 4):
+            if not solver.affords(problem.size * 4 + 10_000):
                 return
             classes = _columns(problem, bound)
             if classes is None:
@@ -125,12 +125,23 @@ def expansions(problem: Problem, solver: Solver) -> Iterator[Expr]:
         low, high = problem.at(at, 0), problem.at(at, 1)
         x, if_low, if_high = problem.axes[at].expr, solver.solve(low), solver.solve(high)
         yield mux(x, if_high, if_low)
-        yield disjoin((conjoin((x, if_high)), conjoin((invert(x), if_low))))
+        yield from _around_common(x, low, high, solver)
         if not problem.full:
             continue
         change = solver.solve(low.with_values(low.values ^ high.values))
         yield exclusive((if_low, conjoin((x, change))))
         yield exclusive((if_high, conjoin((invert(x), change))))
+
+
+def _around_common(x: Expr, low: Problem, high: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer `common or (high' if x else low')`, where the common part frees both, and its dual."""
+    for join, settled in ((disjoin, 1), (conjoin, 0)):
+        shared = (low.values == settled) & (high.values == settled) & low.care & high.care
+        if not shared.any():
+            continue
+        common = low.with_values(np.where(shared, settled, 1 - settled), low.care | high.care)
+        rest = [solver.solve(part.with_values(part.values, part.care & ~shared)) for part in (low, high)]
+        yield join((solver.solve(common), mux(x, rest[1], rest[0])))
 
 
 def _difficulty(problem: Problem, at: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .build import conjoin, disjoin
+from .build import conjoin, disjoin, mux
 from .expr import Expr
 from .predicate import members
 from .table import Axis
@@ -63,6 +63,16 @@ def _by_literal(axes: tuple[Axis, ...], terms: list[Term], among: Term) -> Expr:
     literal = max(sorted(among) or sorted(counts), key=counts.__getitem__)
     inside = [term - {literal} for term in terms if literal in term]
     rest = [term for term in terms if literal not in term]
+    opposite = (literal[0], (1 << len(axes[literal[0]])) - 1 - literal[1])
+    if counts.get(opposite):
+        otherwise = [term - {opposite} for term in rest if opposite in term]
+        chosen = mux(
+            _product(axes, frozenset((literal,))),
+            _factor(axes, _ordered(inside)),
+            _factor(axes, _ordered(otherwise)),
+        )
+        rest = [term for term in rest if opposite not in term]
+        return disjoin((chosen, _factor(axes, rest))) if rest else chosen
     product = conjoin((_product(axes, frozenset((literal,))), _factor(axes, _ordered(inside))))
     return disjoin((product, _factor(axes, rest))) if rest else product
 

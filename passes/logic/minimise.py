@@ -8,12 +8,12 @@ from typing import overload
 import numpy as np
 
 from .build import linear
-from .cost import cost
+from .cost import cost, rank
 from .cover import covers
 from .decompose import disjoint, expansions, split_literal
 from .diagram import diagrams, filled
 from .evaluate import evaluate
-from .expr import Const, Expr, Lookup, Not
+from .expr import Const, Expr, Lookup, Not, Var
 from .integer import (
     cases,
     clamped_forms,
@@ -24,15 +24,17 @@ from .integer import (
     split_axis,
     two_valued,
 )
+from .polish import polish
 from .predicate import members
+from .relation import relations, sums_and_differences
 from .small import minimal
 from .strategy import Solver, Strategy
 from .symmetry import counts
 from .table import BIT, Axis, Problem, Table, level_classes, open_grid, without_irrelevant
 from .threshold import thresholds
 
-_FUEL = (2_000_000, 30_000_000, 300_000_000)
-_STEP = 2_000  # work that any subproblem costs, whatever its size
+_FUEL = (200_000_000, 800_000_000, 8_000_000_000)
+_STEP = 500_000  # work that any subproblem costs, whatever its size
 
 
 @overload
@@ -49,6 +51,9 @@ def minimise(table: Table, *, effort: int = 1, give_up: int | None = None) -> Ex
     """
     problem = _problem(table)
     expr = _Search(_FUEL[effort]).solve(problem)
+    bits = [at for at, axis in enumerate(problem.axes) if axis.is_bit]
+    if len(bits) < len(problem.axes) or len(bits) > 3:
+        expr = polish(expr, bits)
     if give_up is not None and cost(expr) > give_up:
         return None
     values = evaluate(expr, open_grid([np.asarray(sorted(level)) for level in table.levels]))
@@ -59,8 +64,6 @@ def minimise(table: Table, *, effort: int = 1, give_up: int | None = None) -> Ex
 
 
 def _problem(table: Table) -> Problem:
-    from .expr import Var
-
     values = table.values.astype(np.int64)
     care = np.ones(values.shape, np.bool_) if table.care is None else table.care.astype(np.bool_)
     axes: list[Axis] = []
@@ -90,52 +93,72 @@ class _Search:
         if known is None:
             self._fuel -= _STEP
             solve = self._logic if problem.is_logic else self._integer
-            known = self._memo[problem.key] = min(solve(problem), key=cost)
+            known = self._memo[problem.key] = min(solve(problem), key=rank)
         return known
 
     def _logic(self, problem: Problem) -> Iterator[Expr]:
         if len(problem.axes) == 1:
             yield members(problem.axes[0], frozenset(map(int, np.flatnonzero(problem.on))))
+            yield from remainders(problem, self)
+            yield from quotients(problem, self)
             return
         merged = _merged(problem)
         if merged.size < problem.size or merged.axes != problem.axes:
             yield self.solve(merged)
-            yield from thresholds(problem, self)
-            yield from counts(problem, self)
-            return
-        if problem.all_bits and len(problem.axes) <= 3:
+            for strategy in _NUMERIC_LOGIC:
+                yield from strategy(problem, self)
+        elif problem.all_bits and len(problem.axes) <= 3:
             yield minimal(problem)
             yield from thresholds(problem, self)
             yield from counts(problem, self)
+        else:
+            yield from self._hard_logic(problem)
+
+    def _hard_logic(self, problem: Problem) -> Iterator[Expr]:
+        best: list[Expr] = []
+        for strategy in _NUMERIC_LOGIC:
+            best.extend(strategy(problem, self))
+        yield from best
+        if best and cost(min(best, key=rank)) <= _floor(problem):
             return
-        yield from counts(problem, self)
-        yield from thresholds(problem, self)
         found = list(split_literal(problem, self)) or list(disjoint(problem, self))
         yield from found
-        if not found:
-            yield from covers(problem, self)
-            yield from expansions(problem, self)
-            yield from diagrams(problem, self)
-            yield _lookup(problem)
-
-    def _integer(self, problem: Problem) -> Iterator[Expr]:
-        for strategy in _INTEGER:
+        if found:
+            return
+        for strategy in (covers, expansions, diagrams):
             yield from strategy(problem, self)
-        yield from diagrams(problem, self)
         yield _lookup(problem)
 
+    def _integer(self, problem: Problem) -> Iterator[Expr]:
+        best: list[Expr] = []
+        for strategy in _INTEGER:
+            best.extend(strategy(problem, self))
+            if best and cost(min(best, key=rank)) <= _floor(problem) + 4:
+                break
+        else:
+            best.extend(diagrams(problem, self))
+            best.append(_lookup(problem))
+        yield from best
 
+
+_NUMERIC_LOGIC: tuple[Strategy, ...] = (counts, thresholds, relations, sums_and_differences)
 _INTEGER: tuple[Strategy, ...] = (
-    two_valued,
     linear_forms,
+    two_valued,
     clamped_forms,
     remainders,
-    quotients,
     extremes,
+    quotients,
+    sums_and_differences,
     counts,
     cases,
     split_axis,
 )
+
+
+def _floor(problem: Problem) -> int:
+    """Return the least cost of a formula that reads every axis once."""
+    return len(problem.axes) - 1 + sum(cost(axis.expr) for axis in problem.axes)
 
 
 def _merged(problem: Problem) -> Problem:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .build import FALSE, TRUE, reading_order
 from .expr import And, Expr, Not, Or, Var, Xor, operations, topological, substitute, topological, with_operands
+from .polish import polish
 from .table import Problem
 
 _INPUTS = (0xF0, 0xCC, 0xAA)
@@ -37,7 +38,9 @@ def minimal(problem: Problem) -> Expr:
     formulas = _formulas()
     completions = (wanted | extra for extra in _subsets(((1 << entries) - 1) & ~cared))
     best = min((formulas[choice * repeat] for choice in completions), key=_score)
-    return substitute(best, {Var(missing + i): axis.expr for i, axis in enumerate(problem.axes)})
+    exprs = {Var(missing + i): axis.expr for i, axis in enumerate(problem.axes)}
+    best = substitute(best, dict(exprs))
+    return polish(best, ()) if any(expr.operands for expr in exprs.values()) else best
 
 
 def _subsets(mask: int) -> list[int]:

@@ -18,7 +18,7 @@ Class = list[Member]
 
 def counts(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer the function over the counts (or sums) of its classes of interchangeable axes."""
-    if not solver.affords(problem.size * 4):
+    if not solver.affords(problem.size * len(problem.axes) * 4):
         return
     classes = symmetry_classes(problem)
     large = [members for members in classes if len(members) > 2]

@@ -38,7 +38,7 @@ class _Oriented:
 def thresholds(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer the function as one weighted comparison, if it is a linear threshold function."""
     rank = len(problem.axes)
-    if not (problem.all_numeric and 1 < rank <= _MOST_AXES and solver.affords(problem.size * 4)):
+    if not (problem.all_numeric and 1 < rank <= _MOST_AXES and solver.affords(problem.size * rank * 4)):
         return
     oriented = _orient(problem)
     if oriented is None:
@@ -61,20 +61,17 @@ def thresholds(problem: Problem, solver: Solver) -> Iterator[Expr]:
 def _written(problem: Problem, weights: list[int], below: int, bound: int) -> Iterator[Expr]:
     exprs = [axis.expr for axis in problem.axes]
     terms = [(w, e) for w, e in zip(weights, exprs, strict=True) if w]
-    # Any bound in (below, bound] separates; zero reads best, then one.
-    for choice in dict.fromkeys((bound, below + 1)):
-        yield compare("ge", linear(terms), Const(choice))
-    if below < 0 <= bound:
-        yield compare("ge", linear(terms), Const(0))
-    if not problem.all_bits:
-        return
-    literals = tuple(e if w > 0 else invert(e) for w, e in terms)
-    negative = sum(-w for w, _ in terms if w < 0)
+    negative = [-w for w, _ in terms if w < 0]
     sizes = tuple(abs(w) for w, _ in terms)
-    if set(sizes) == {1}:
-        yield at_least(bound + negative, literals)
-    elif not negative:
-        yield Threshold(bound, literals, sizes)
+    if problem.all_bits and set(sizes) == {1}:
+        yield at_least(bound + sum(negative), tuple(e if w > 0 else invert(e) for w, e in terms))
+    if problem.all_bits and not negative:
+        yield Threshold(bound, tuple(e for _, e in terms), sizes)
+    if problem.all_bits and min(len(negative), len(terms) - len(negative)) == 1:
+        return  # logic says it better than an inequality with a single bit on one side
+    # Any bound in (below, bound] separates; comparing with zero reads best.
+    for choice in (bound, below + 1, *((0,) if below < 0 <= bound else ()), *((1,) if below < 1 <= bound else ())):
+        yield compare("ge", linear(terms), Const(choice))
 
 
 def _orient(problem: Problem) -> _Oriented | None:
@@ -135,7 +132,7 @@ def _separate(oriented: _Oriented, solver: Solver) -> list[int] | None:
     sizes = [oriented.owner.count(own) for own in range(classes)]
     basis = _Basis([Fraction(size) for size in sizes] + [Fraction(1, 64)])
     for _ in range(_PIVOTS_PER_CLASS * classes + _PIVOTS_PER_CLASS):
-        if not solver.affords(problem.size * classes // 4 + classes * classes * 20):
+        if not solver.affords(problem.size * (classes + 4) + 1000 * classes * (classes + 20)):
             return None
         if not basis.make_non_negative():
             return None

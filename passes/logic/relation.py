@@ -1,0 +1,133 @@
+"""Conjunctions and disjunctions of relations between two numbers: orders, equalities, bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from .build import compare, conjoin, invert, linear
+from .cost import cost
+from .expr import Const, Expr
+from .predicate import members
+from .strategy import Solver
+from .table import Axis, Bits, Ints, Problem, open_grid
+
+_MOST_AXES = 12
+_MOST_ATOMS = 400
+_LONGEST = 8
+
+Atom = tuple[Expr, int, Bits]  # the relation, its cost, and where it holds (broadcastable)
+
+
+def relations(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer the function, or its complement, as a conjunction of relations that it implies."""
+    rank = len(problem.axes)
+    if rank < 2 or rank > _MOST_AXES or (problem.all_bits and rank < 4):
+        return
+    for one, negate in ((problem, False), (problem.inverted(), True)):
+        if not solver.affords(problem.size * rank * rank * 2):
+            return
+        found = _conjunction(one)
+        if found is not None:
+            yield invert(found) if negate else found
+
+
+def sums_and_differences(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer the function over the sum or the difference of two axes, where that determines it."""
+    numeric = [
+        at for at, axis in enumerate(problem.axes) if axis.is_numeric and not axis.is_bit
+    ]
+    for i, j in combinations(numeric, 2):
+        for weights in ((1, 1), (1, -1), (2, 1), (1, 2), (2, -1), (1, -2)):
+            if not solver.affords(problem.size * 4):
+                return
+            smaller = _over_form(problem, (i, j), weights)
+            if smaller is not None and smaller.size < problem.size:
+                yield solver.solve(smaller)
+                return
+
+
+def _over_form(
+    problem: Problem, pair: tuple[int, int], weights: tuple[int, int]
+) -> Problem | None:
+    positions = problem.positions()
+    free = [at for at in range(len(problem.axes)) if at not in pair]
+    form: Ints = np.zeros((1,) * len(problem.axes), dtype=np.int64)
+    for at, weight in zip(pair, weights, strict=True):
+        form = form + weight * problem.axes[at].numbers[positions[at]]
+    levels, place = np.unique(form, return_inverse=True)
+    expr = linear((w, problem.axes[at].expr) for at, w in zip(pair, weights, strict=True))
+    axis = Axis(expr, tuple((int(level),) for level in levels))
+    axes = [*(problem.axes[at] for at in free), axis]
+    return problem.quotient(axes, [*(positions[at] for at in free), place.reshape(form.shape)])
+
+
+def _conjunction(problem: Problem) -> Expr | None:
+    atoms = list(_implied(problem))
+    if not 0 < len(atoms) <= _MOST_ATOMS:
+        return None
+    points = np.argwhere(problem.off)
+    excluded = np.stack(
+        [~np.broadcast_to(holds, problem.values.shape)[tuple(points.T)] for _, _, holds in atoms]
+    )
+    if not excluded.any(0).all():
+        return None
+    prices = np.array([price for _, price, _ in atoms])
+    chosen: list[int] = []
+    left = np.ones(len(points), dtype=np.bool_)
+    while left.any():
+        best = int((excluded[:, left].sum(1) / (prices + 1)).argmax())
+        chosen.append(best)
+        left &= ~excluded[best]
+    for i in sorted(chosen, key=lambda i: -int(prices[i])):
+        others = [j for j in chosen if j != i]
+        if others and excluded[others].any(0).all():
+            chosen = others
+    return conjoin(atoms[i][0] for i in sorted(chosen)) if len(chosen) <= _LONGEST else None
+
+
+def _implied(problem: Problem) -> Iterator[Atom]:
+    """List relations on one or two axes that hold wherever the function does."""
+    rank = len(problem.axes)
+    positions = problem.positions()
+    for at, axis in enumerate(problem.axes):
+        others = tuple(i for i in range(rank) if i != at)
+        allowed = problem.on.any(others)
+        if not allowed.all():
+            expr = members(axis, frozenset(map(int, np.flatnonzero(allowed))))
+            yield expr, cost(expr), allowed[positions[at]]
+    for i, j in combinations(range(rank), 2):
+        one, other = problem.axes[i], problem.axes[j]
+        if not (one.is_numeric and other.is_numeric):
+            continue
+        others = tuple(at for at in range(rank) if at not in (i, j))
+        seen = problem.on.any(others)
+        for sign in (-1, 1):
+            form = np.add(*open_grid([one.numbers, sign * other.numbers]))
+            shape = [len(axis) if at in (i, j) else 1 for at, axis in enumerate(problem.axes)]
+            terms = linear([(1, one.expr), (sign, other.expr)])
+            both_bits = one.is_bit and other.is_bit
+            for expr, holds in _bounds(terms, form, seen, both_bits):
+                yield expr, cost(expr), holds.reshape(shape)
+
+
+def _bounds(
+    terms: Expr, form: Ints, seen: Bits, both_bits: bool
+) -> Iterator[tuple[Expr, Bits]]:
+    """List bounds, equalities and inequalities of a form that hold wherever `seen`."""
+    values = np.unique(form[seen])
+    low, high = int(values[0]), int(values[-1])
+    if low == high:
+        if not both_bits or low == int(form.max() + form.min()) // 2:
+            yield compare("eq", terms, Const(low)), form == low
+        return
+    for missing in np.setdiff1d(np.unique(form), values):
+        if low < missing < high:
+            yield compare("ne", terms, Const(int(missing))), form != missing
+    if not both_bits:  # logic says it better
+        if low > form.min():
+            yield compare("ge", terms, Const(low)), form >= low
+        if high < form.max():
+            yield compare("le", terms, Const(high)), form <= high
