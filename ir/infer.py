@@ -163,7 +163,31 @@ class _Walk:
             return [None]
         if op.code == "index":
             return [int_type(*index_range(op.index[0].at, self.bounds, self.smallest))]
-        return [spec.rule(op, known)]
+        result = spec.rule(op, known)
+        self._check_extents(op, known)
+        return [result]
+
+    def _check_extents(self, op: Op, given: Sequence[Type]) -> None:
+        """Check what depends on the smallest sizes: ops that have no value on an empty axis."""
+        if op.code in ("argmax", "softmax"):
+            axis = op.attr("axis") or 0 if op.code == "softmax" else -1
+            length = dims(given[0])[axis] if isinstance(axis, int) else Affine.of(0)
+            if not length.at_least(1, self.smallest):
+                raise TypeProblem(f"needs an axis that is not empty, not {length}")
+        if op.code != "gather":
+            return
+        border = op.attr("border") or "inside"
+        for axis, dim, type_ in zip(range(len(given)), dims(given[0]), given[1:]):
+            low, high = int_range(element(type_), "index")
+            if border == "inside" and (
+                low is None
+                or low < 0
+                or high is None
+                or not dim.at_least(high + 1, self.smallest)
+            ):
+                raise TypeProblem(f"index {type_} may lie outside axis {axis} of {dim}")
+            if border in ("wrap", "clamp") and not dim.at_least(1, self.smallest):
+                raise TypeProblem(f"axis {axis} may be empty, so no entry can be read")
 
     def _check_index(self, op: Op, given: Sequence[Type | None]) -> None:
         for index in op.index:
