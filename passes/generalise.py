@@ -19,6 +19,7 @@ from ddc.ir import (
     Affine,
     Array,
     Function,
+    Index,
     Loop,
     Module,
     Op,
@@ -165,6 +166,10 @@ class _Ties:
             outer = [(s, c) for s, c in moving if s in self.maps] or moving
             symbol, factor = outer[0]
             size, reach = self.values[axis], abs(index.at.const)
+            if len(index.at.terms) == 1 and factor == -1 and index.border == "inside":
+                # Counted from the end: the constant follows the size.
+                self._tie(axis, ("loop", symbol), 1)
+                continue
             if len(outer) > 1 or factor < 1 or len(moving) < len(index.at.terms):
                 self._pin(axis, f"{array}[{index.at}] does not follow one loop")
             elif index.border == "wrap" and 2 * reach >= size:
@@ -341,12 +346,27 @@ def _generic_block(block: Block, symbols: _Symbols) -> Block:
 
 
 def _generic_op(op: Op, symbols: _Symbols) -> Op:
+    if op.code == "load":
+        return replace(op, index=_generic_index(op, symbols))
     if op.body is None:
         return op
     loops = tuple(
         replace(loop, high=symbols.nodes.get(("loop", loop.symbol), loop.high)) for loop in op.loops
     )
     return replace(op, loops=loops, body=_generic_block(op.body, symbols))
+
+
+def _generic_index(op: Op, symbols: _Symbols) -> tuple[Index, ...]:
+    """Return the index with constants that count from the end as expressions of the size."""
+    found: list[Index] = []
+    for number, index in enumerate(op.index):
+        dim = symbols.nodes.get(("axis", str(op.operands[0]), str(number)))
+        backwards = len(index.at.terms) == 1 and index.at.terms[0][1] == -1
+        if dim is not None and backwards and index.border == "inside":
+            trained = dim.evaluate(symbols.names)
+            index = replace(index, at=index.at + dim - trained)
+        found.append(index)
+    return tuple(found)
 
 
 def _widen_results(function: Function, module: Module) -> Function | None:

@@ -252,7 +252,7 @@ class _Roller:
     def _emit(self, builder: Builder, fit: Fit, box: Sequence[tuple[int, int]], name: str) -> str:
         loops = [builder.loop(v, low, high) for v, (low, high) in zip("ijklmnop", box)]
         with builder.body() as ops:
-            names = [self._load(builder, fit, loops, name, o) for name, o in fit.reads]
+            names = [self._load(builder, fit, loops, box, name, o) for name, o in fit.reads]
             out = table_operand(builder, fit.values, names, "out")
         return builder.map(loops, ops, [out], [name])[0]
 
@@ -261,17 +261,22 @@ class _Roller:
         builder: Builder,
         fit: Fit,
         loops: Sequence[Loop],
+        box: Sequence[tuple[int, int]],
         array: str,
         offsets: tuple[int, ...],
     ) -> str:
         if not offsets:
             return array
         indices: list[Index] = []
-        for axis, offset, (border, fill) in zip(fit.axes[array], offsets, fit.borders[array]):
-            at = Affine.of(offset)
+        rules = zip(fit.axes[array], offsets, fit.borders[array], self.shapes[array])
+        for axis, offset, (border, fill), size in rules:
+            at, ends = Affine.of(offset), [offset]
             if axis.driver is not None:
                 at = at + Affine.symbol(loops[axis.driver].symbol, axis.stride)
-            indices.append(Index(at, border, fill))
+                low, high = box[axis.driver]
+                ends = [offset + axis.stride * low, offset + axis.stride * (high - 1)]
+            inside = min(ends) >= 0 and max(ends) < size
+            indices.append(Index(at) if inside else Index(at, border, fill))
         return builder.load(
             array, *indices, name=stem(array, ["m" * (o < 0) + str(abs(o)) for o in offsets])
         )

@@ -48,7 +48,16 @@ class ReduceTerms(Pass):
         """Return the module with its entry's boxes rolled."""
         entry = module.entry
         types = value_types(entry, module)
+        blocks = [entry.body, *(op.body for op in walk(entry.body) if op.body is not None)]
         loads = {op.results[0]: op for op in walk(entry.body) if op.code == "load"}
+        # Loads by block and place, so that a hole is read by the load that is there already.
+        places = {
+            (number, op.operands[0], tuple(i.at for i in op.index)): op.results[0]
+            for number, block in enumerate(blocks)
+            for op in block.ops
+            if op.code == "load"
+        }
+        homes = {name: key[0] for key, name in places.items()}
         # A hole widens the derived range of the sum, which would change the cases of a table.
         tabled = {o for op in walk(entry.body) if op.code == "table" for o in op.operands}
 
@@ -68,7 +77,12 @@ class ReduceTerms(Pass):
                     if box is None:
                         parts.extend(group.names)
                     else:
-                        parts.append(_emit(builder, group, box, code, types))
+                        known = {
+                            key[1:]: name
+                            for key, name in places.items()
+                            if key[0] == homes.get(str(group.names[0]))
+                        }
+                        parts.append(_emit(builder, group, box, code, types, known))
                 result = parts[0] if len(parts) == 1 else builder.op(code, *parts, name="count")
                 if counted:
                     least = op.attr("least")
@@ -90,6 +104,11 @@ class _Group:
     names: list[Operand] = field(default_factory=list)
 
 
+def _border(a: Index, b: Index) -> Index:
+    """Return the index with the border that one of the two needs; rolling gives an axis one."""
+    return b if a.border == "inside" else a
+
+
 def _groups(
     operands: Sequence[Operand], loads: dict[str, Op]
 ) -> tuple[list[_Group], list[Operand]]:
@@ -101,7 +120,9 @@ def _groups(
             rest.append(operand)
             continue
         base = tuple(replace(i, at=i.at - i.at.const) for i in load.index)
-        group = groups.setdefault((load.operands[0], base), _Group(load.operands[0], base))
+        key = (load.operands[0], tuple(i.at for i in base))
+        group = groups.setdefault(key, _Group(load.operands[0], base))
+        group.base = tuple(map(_border, group.base, base))
         group.offsets.append(tuple(i.at.const for i in load.index))
         group.names.append(operand)
     return list(groups.values()), rest
@@ -187,7 +208,8 @@ def _emit(builder: Builder, group: _Group, box: _Box, code: str, types: dict[str
     total = builder.reduce(kind, loops, ops, value, "count" if code == "add" else code)
     for hole in box.missing:
         at = [replace(i, at=i.at + o) for i, o in zip(group.base, hole)]
-        extra = builder.op("load", group.array, name="centre", index=at)
+        extra = known.get((group.array, tuple(i.at for i in at)))
+        extra = extra or builder.op("load", group.array, name="centre", index=at)
         assert inverse is not None
         total = builder.op(inverse, total, extra, name="others")
     return total
