@@ -181,7 +181,14 @@ def _run(points: NDArray[np.int64]) -> _Box | None:
     return _Box(tuple(points[0].tolist()), (tuple(steps[0].tolist()),), (len(points),), ())
 
 
-def _emit(builder: Builder, group: _Group, box: _Box, code: str, types: dict[str, Type]) -> Operand:
+def _emit(
+    builder: Builder,
+    group: _Group,
+    box: _Box,
+    code: str,
+    types: dict[str, Type],
+    known: dict[tuple[object, ...], str],
+) -> Operand:
     """Add the reduction of a group, and take out again what the box has too much."""
     shape = dims(types[str(group.array)])
     index = list(group.base)
