@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ddc.ir import Block, Builder, Function, Module, Op
+from ddc.ir import Block, Builder, Module, Op, walk
 
 from .base import Context, Pass
 from .rewrite import rename
@@ -31,6 +31,17 @@ _BY_CODE: dict[str, str] = {
     "table": "entry",
 }
 
+_BY_KIND: dict[str, str] = {
+    "add": "count",
+    "count": "count",
+    "xor": "parity",
+    "and": "every",
+    "or": "some",
+    "min": "least",
+    "max": "greatest",
+    "argmax": "place",
+}
+
 # Where a read lies, axis by axis from the last: the sign of the offset to a word.
 _SIDES: tuple[dict[int, str], ...] = (
     {-1: "left", 1: "right"},
@@ -52,12 +63,14 @@ class Name(Pass):
         returned = {y: r.name for y, r in zip(entry.body.yields, entry.results)}
         names = Builder(keep)
         chosen: dict[str, str] = {}
+        arrays = len({op.operands[0] for op in walk(entry.body) if op.code == "load"})
+        counts = {op.results[0] for op in walk(entry.body) if op.code == "reduce"}
         for op, loops in _ops(entry.body, ()):
             for loop in op.loops:
                 chosen[loop.var] = names.fresh(loop.var.split("_")[0])
             for state in op.states:
                 chosen[state.name] = names.fresh(state.name)
-            wish = _wish(op, loops, _arrays_read(entry))
+            wish = _wish(op, loops, arrays, counts)
             for result in op.results:
                 if result in returned and len(set(returned)) == len(returned):
                     chosen[result] = returned[result]
@@ -82,14 +95,12 @@ def _ops(block: Block, loops: tuple[str, ...]) -> list[tuple[Op, tuple[str, ...]
     return found
 
 
-def _arrays_read(function: Function) -> int:
-    return len({op.operands[0] for op, _ in _ops(function.body, ()) if op.code == "load"})
-
-
-def _wish(op: Op, loops: Sequence[str], arrays: int) -> str | None:
+def _wish(op: Op, loops: Sequence[str], arrays: int, counts: set[str]) -> str | None:
     if op.code == "load":
         return _place(op, arrays)
-    if op.code == "sub" and op.results[0].startswith("others"):
+    if op.code == "reduce":
+        return _BY_KIND.get(str(op.attr("kind")))
+    if op.code == "sub" and op.operands[0] in counts:
         return "neighbours" if len(loops) > 1 else "others"
     return _BY_CODE.get(op.code)
 

@@ -77,7 +77,7 @@ class ReduceTerms(Pass):
                     if box is None:
                         parts.extend(group.names)
                     else:
-                        known = {
+                        known: dict[tuple[object, ...], str] = {
                             key[1:]: name
                             for key, name in places.items()
                             if key[0] == homes.get(str(group.names[0]))
