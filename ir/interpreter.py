@@ -20,14 +20,12 @@ from numpy.typing import ArrayLike
 
 from .affine import Affine
 from .errors import DdcError
-from .infer import infer, value_types
+from .infer import constant_type, infer, literal_type, value_types
 from .inputs import CHECKED_BITS, array_of, dtype_of
 from .lanes import (
     Frame,
     Values,
-    aligned,
     cast,
-    check_growth,
     is_nan,
     literal,
     per_weights,
@@ -38,9 +36,9 @@ from .lanes import (
 )
 from .module import Block, Function, Global, Index, Module, Number, Op, Operand
 from .ops import OPS, REDUCTIONS
-from .ranges import int_range, multiply_ranges
+from .scalars import elementwise, working_dtype
 from .sizes import at_sizes, narrow_tables, solve_sizes
-from .types import Real, Type, dims, element, int_bounds, levels, quote, with_dims
+from .types import Type, dims, element, int_bounds, quote, with_dims
 
 CHUNK = 1 << 21  # how many numbers the values of one block may hold at a time
 NETWORK_OPERANDS = ("dense", "conv", "scale", "embedding")  # the first has lanes, weights have none
@@ -127,6 +125,7 @@ class _Plan:
     function: Function
     types: dict[str, Type]
     constants: dict[str, Values]
+    constant_types: dict[str, Type]
     cache: dict[str, Any] = field(default_factory=lambda: {})
 
     def run(self, inputs: Mapping[str, Values], rows: int) -> tuple[Values, ...]:
@@ -185,7 +184,8 @@ def _plan(module: Module, function: Function, sizes: Mapping[str, int]) -> _Plan
         # A loop without iterations may leave no type for what is inside; the generic one will do.
         types[name] = exact.get(name) or _sized(type_, sizes)
     constants = {name: _constant(c.array) for name, c in module.constants}
-    plan = _Plan(module, fixed, types, constants)
+    kinds = {name: constant_type(c) for name, c in module.constants}
+    plan = _Plan(module, fixed, types, constants, kinds)
     _PLANS[key] = plan
     while len(_PLANS) > _KEPT_PLANS:
         _PLANS.popitem(last=False)
@@ -255,79 +255,28 @@ class _Machine:
     # ------------------------------------------------------------ ops without a body
 
     def compute(self, op: Op) -> Values:
-        spec = OPS[op.code]
+        spec, result = OPS[op.code], self.plan.types[op.result]
         values = [self.read(operand) for operand in op.operands]
+        types = [self.type_of(operand) for operand in op.operands]
+        if spec.elementwise:
+            return elementwise(op, types, result, values)
         assert spec.evaluate is not None
         if op.code in NETWORK_OPERANDS:
             return per_weights(op, spec.evaluate, values)
-        if spec.elementwise:
-            values = aligned(same_dtype(values, self._domain(op, values)))
-        elif op.code == "concat":
+        if op.code in ("concat", "pack"):
             lanes = max((v.shape[0] for v in values), key=lambda n: n != 1)
             values = [np.broadcast_to(v, (lanes, *v.shape[1:])) for v in values]
-            values = same_dtype(values, self._domain(op, values))
-        elif op.code == "pack":
-            values = same_dtype(values, self._domain(op, values))
-        elif op.code == "argmax" and values[0].shape[-1] == 0:
+            values = same_dtype(values, working_dtype(op, types, result))
+        if op.code == "argmax" and values[0].shape[-1] == 0:
             raise DdcError("argmax of nothing")
-        if op.code in ("mul", "pow"):
-            check_growth(op.code, values)
         return np.asarray(spec.evaluate(op, *values))
 
-    def _domain(self, op: Op, values: Sequence[Values]) -> np.dtype[Any]:
-        """Return the dtype in which an op computes: the widest of operands and result."""
-        dtypes = {v.dtype for v in values}
-        result = self.plan.types[op.result]
-        if np.dtype(np.float64) in dtypes or isinstance(element(result), Real):
-            return np.dtype(np.float64)
-        wide = np.dtype(object) in dtypes or dtype_of(result) is object
-        if wide or (op.code == "threshold" and self._wide_threshold(op)):
-            return np.dtype(object)
-        return np.dtype(np.int64)
-
-    def _wide_threshold(self, op: Op) -> bool:
-        """Tell whether the weighted sum, or its bound, may pass the int64 range."""
-        key = f"wide {op.result}"
-        if key not in self.plan.cache:
-            weights, least = op.attr("weights"), op.attr("least")
-            factors = weights if isinstance(weights, tuple) else (1,) * len(op.operands)
-            reach = abs(least) if isinstance(least, int) else 0
-            for factor, operand in zip(factors, op.operands):
-                weight = factor if isinstance(factor, int) else 0
-                ends = multiply_ranges((weight, weight), self._range(operand))
-                reach += abs(weight) + max(CHECKED_BITS if b is None else abs(b) for b in ends)
-            self.plan.cache[key] = reach >= CHECKED_BITS
-        wide: bool = self.plan.cache[key]
-        return wide
-
-    def _range(self, operand: Operand) -> tuple[int | None, int | None]:
+    def type_of(self, operand: Operand) -> Type:
         if isinstance(operand, str):
-            return int_range(element(self.plan.types[operand]))
+            return self.plan.types[operand]
         if isinstance(operand, Global):
-            array = self.plan.constants[operand.name]
-            return (int(array.min()), int(array.max())) if array.size else (0, 0)
-        return int(operand), int(operand)
-
-    def table(self, op: Op) -> Values:
-        entries = op.attr("entries")
-        assert isinstance(entries, tuple)
-        if op.result not in self.plan.cache:
-            items = [literal(e) for e in entries if not isinstance(e, tuple)]
-            dtype = np.dtype(dtype_of(self.plan.types[op.result]))
-            self.plan.cache[op.result] = np.concatenate([cast(i, dtype) for i in items])
-        places: Any = 0
-        values = aligned([self.read(operand) for operand in op.operands])
-        for operand, value in zip(op.operands, values):
-            cases = self._levels(operand)
-            places = places * len(cases) + np.searchsorted(np.array(cases, value.dtype), value)
-        found: Values = self.plan.cache[op.result][places]
-        return found
-
-    def _levels(self, operand: Operand) -> Sequence[int]:
-        if isinstance(operand, int):
-            return (operand,)
-        assert isinstance(operand, str)
-        return levels(element(self.plan.types[operand])) or ()
+            return self.plan.constant_types[operand.name]
+        return literal_type(operand)
 
     def index(self, op: Op) -> Values:
         return np.atleast_1d(np.asarray(self.at(op.index[0].at)))
@@ -491,7 +440,6 @@ class _Machine:
 
 
 _DATA: dict[str, Callable[[_Machine, Op], Values]] = {
-    "table": _Machine.table,
     "index": _Machine.index,
     "reshape": _Machine.reshape,
     "load": _Machine.load,

@@ -201,7 +201,7 @@ class _Scalar:
         if code == "threshold":
             weights = op.attr("weights") or (1,) * len(v)
             assert isinstance(weights, tuple)
-            return int(sum(w * x for w, x in zip(weights, v)) >= op.attr("least"))  # type: ignore
+            return int(sum(w * x for w, x in zip(weights, v)) >= op.attr("least"))
         if code == "bin":
             cuts = op.attr("at")
             assert isinstance(cuts, tuple)

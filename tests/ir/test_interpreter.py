@@ -29,6 +29,7 @@ from ddc.ir import (
     Missing,
     Module,
     Op,
+    Operand,
     Real,
     Size,
     State,
@@ -80,7 +81,7 @@ def apply(
     """Run one op on parameters of the given types (and constants behind them)."""
     b = Builder()
     names = [b.fresh(f"p{k}") for k in range(len(types))]
-    operands = [*names, *(Global(name) for name in constants or {})]
+    operands: list[Operand] = [*names, *(Global(name) for name in constants or {})]
     dims = [Affine.of(d) for d in shape or []]
     out = b.op(code, *operands, name="y", index=index or [], shape=dims, **attrs)
     module = make(b, dict(zip(names, types)), [out], constants=constants)
@@ -272,8 +273,7 @@ def test_load_from_an_empty_array() -> None:
 @pytest.mark.parametrize(("border", "wanted"), [("wrap", 30), ("clamp", 10), ("else", 7)])
 def test_gather(border: str, wanted: int) -> None:
     b = Builder(["x", "k"])
-    extra = {"else_": 7} if border == "else" else {}
-    value = b.op("gather", "x", "k", border=border, **extra)
+    value = b.op("gather", "x", "k", border=border, else_=7 if border == "else" else None)
     module = make(b, {"x": Array(Int(0, 99), (Affine.of(3),)), "k": INT}, [value])
     assert run(module, {"x": [10, 20, 30], "k": -1 - 3 * 10**30})[0].tolist() == wanted
 
@@ -454,14 +454,15 @@ def test_good_inputs_of_other_kinds() -> None:
 
 def test_names_and_sizes() -> None:
     module = make(Builder(["x", "y"]), {"x": bits(N), "y": bits(N * 2 + 1)}, ["x"], (Size("N", 2),))
-    good = {"x": [1, 0], "y": [0] * 5}
+    good: dict[str, Any] = {"x": [1, 0], "y": [0] * 5}
     assert run(module, good)[0].tolist() == [1, 0]
-    for inputs, message in [
+    bad: list[tuple[dict[str, Any], str]] = [
         ({"x": [1, 0]}, 'needs the input "y"'),
         (good | {"z": 1}, 'has no input "z"'),
         ({"x": [1, 0], "y": [0] * 4}, r"2\*N \+ 1 = 5"),
         ({"x": [1], "y": [0] * 3}, "works for N >= 2, not for N = 1"),
-    ]:
+    ]
+    for inputs, message in bad:
         with pytest.raises(DdcError, match=message):
             run(module, inputs)
     with pytest.raises(DdcError, match="no function"):
@@ -489,7 +490,7 @@ def test_weights_may_differ_from_row_to_row() -> None:
     b = Builder(["x", "w"])
     out = b.op("dense", "x", "w")
     module = make(b, {"x": reals(2), "w": reals(1, 2)}, [out])
-    rows = {"x": [[1, 2], [3, 4]], "w": [[[1, 0]], [[0, 1]]]}
+    rows: dict[str, Any] = {"x": [[1, 2], [3, 4]], "w": [[[1, 0]], [[0, 1]]]}
     assert run_batch(module, rows)[0].tolist() == [[1.0], [4.0]]
 
 
