@@ -52,6 +52,8 @@ def invert(arg: Expr) -> Expr:
             return Const(1 - value)
         case Not(inner):
             return inner
+        case Compare("eq" | "ne" as op, Mod(_, 2) as left, Const(0 | 1 as value)):
+            return Compare("eq", left, Const(1 - value if op == "eq" else value))
         case Compare(op, left, right):
             return Compare(_OPPOSITE[op], left, right)
         case Threshold(k, args, weights):
@@ -192,7 +194,7 @@ def select(cond: Expr, then: Expr, other: Expr) -> Expr:
 
 
 def linear(terms: Iterable[tuple[int, Expr]], const: int = 0) -> Expr:
-    """Build an integer linear form; nested forms with coefficient one or minus one are merged."""
+    """Build an integer linear form; equal terms are merged, nested forms are kept."""
     sums: dict[Expr, int] = {}
     stack = list(terms)[::-1]
     while stack:
@@ -200,7 +202,7 @@ def linear(terms: Iterable[tuple[int, Expr]], const: int = 0) -> Expr:
         match term:
             case Const(value):
                 const += coefficient * value
-            case Linear(inner, offset) if abs(coefficient) == 1 or len(inner) == 1:
+            case Linear(inner, offset) if len(inner) == 1:
                 const += coefficient * offset
                 stack.extend((coefficient * c, t) for c, t in inner[::-1])
             case _:
@@ -214,11 +216,25 @@ def linear(terms: Iterable[tuple[int, Expr]], const: int = 0) -> Expr:
     return Linear(tuple(kept), const)
 
 
+def opened(coefficient: int, form: Expr) -> list[tuple[int, Expr]]:
+    """List the terms of a multiple of a form, to be merged into another."""
+    if not isinstance(form, Linear):
+        return [(coefficient, form)]
+    terms = [(coefficient * c, term) for c, term in form.terms]
+    return [*terms, (coefficient * form.const, TRUE)] if form.const else terms
+
+
 def compare(op: CompareOp, left: Expr, right: Expr) -> Expr:
     """Build a comparison of integers: constants on the right, no negative terms, no common factor."""
-    whole = linear(((1, left), (-1, right)))
+    whole = linear([*opened(1, left), *opened(-1, right)])
     terms = dict((t, c) for c, t in whole.terms) if isinstance(whole, Linear) else {whole: 1}
     bound = -whole.const if isinstance(whole, Linear) else 0
+    plain = op not in ("eq", "ne") and set(terms.values()) <= {1}
+    for term in [t for t in terms if isinstance(t, Not)]:
+        if not plain:  # 2*a - (not b) is 2*a + b - 1
+            weight = terms.pop(term)
+            bound -= weight
+            terms[term.arg] = terms.get(term.arg, 0) - weight
     if isinstance(whole, Const):
         return TRUE if _holds(op, whole.value) else FALSE
     factor = gcd(*terms.values())

@@ -9,16 +9,19 @@ literals.
 |---|---|
 | and, or, xor, min, max of n | n - 1 |
 | not | 1 |
-| comparison | 1, and 1 where neither side is a constant |
-| linear form | 1, and 1 for every coefficient other than 1 and -1, and 1 for a constant |
-| threshold | 3 (the operator, its bound), and 1 for every weight other than 1 |
-| select | 3 |
-| mod, floor division | 2 |
+| comparison | 1, and 1 for an order where neither side is a constant |
+| linear form | 1, 2 for every coefficient other than 1 and -1 (0 in a binary \
+number 4a + 2b + c), and 1 for a constant |
+| threshold | 3 (the operator, its bound), and 2 for every weight other than 1 |
+| select | 4 |
+| mod | 2 |
+| floor division | 3 |
 | lookup | 8, and 1 for every entry |
 
 A count of n bits thus costs n + 1 and comparing it with a constant 2 more, which is cheap
 beside the n - 1 operations and n literals of the smallest formula over the same bits. Among
-expressions of equal cost the one with fewer operator nodes, then with fewer xors, reads best.
+expressions of equal cost the one with fewer operator nodes reads best, where and, or, not count
+one and everything else counts two.
 """
 
 from __future__ import annotations
@@ -60,25 +63,29 @@ def cost(expr: Expr) -> int:
     return total
 
 
-def rank(expr: Expr) -> tuple[int, int, int]:
-    """Return the key by which candidates are compared: cost, operator nodes, xors."""
-    nodes = [node for node in topological((expr,)) if node.operands]
-    return cost(expr), len(nodes), sum(isinstance(node, Xor) for node in nodes)
+def rank(expr: Expr) -> tuple[int, int]:
+    """Return the key by which candidates are compared: cost, then operator nodes."""
+    nodes = (node for node in topological((expr,)) if node.operands)
+    return cost(expr), sum(1 if isinstance(node, And | Or | Not) else 2 for node in nodes)
 
 
 def _price(node: Expr) -> int:
     match node:
         case And(args) | Or(args) | Xor(args) | Min(args) | Max(args):
             return len(args) - 1
-        case Not() | Compare(_, _, Const()):
+        case Not() | Compare(_, _, Const()) | Compare("eq" | "ne"):
             return 1
-        case Compare() | Mod() | FloorDiv():
+        case Compare() | Mod():
             return 2
         case Linear(terms, const):
-            return 1 + (const != 0) + sum(abs(c) != 1 for c, _ in terms)
+            sizes = [abs(c) for c, _ in terms]
+            numeral = sorted(sizes) == [1 << i for i in range(len(sizes))] and len(sizes) > 1
+            return 1 + (const != 0) + (0 if numeral else 2 * sum(size != 1 for size in sizes))
         case Threshold(_, _, weights):
-            return 3 + sum(w != 1 for w in weights)
+            return 3 + 2 * sum(w != 1 for w in weights)
         case Select():
+            return 4
+        case FloorDiv():
             return 3
         case Lookup(values, _, _):
             return 8 + len(values)

@@ -20,15 +20,12 @@ _BEAM = 2
 
 
 def split_literal(problem: Problem, solver: Solver) -> Iterator[Expr]:
-    """Offer `literal and g`, `literal or g` or `literal xor g`, for the first that fits."""
+    """Offer `x and g`, `x or g` or `x xor g` for the first bit x that fits: always worth it."""
     for at, axis in enumerate(problem.axes):
-        never = [i for i in range(len(axis)) if not problem.on.take(i, at).any()]
-        always = [i for i in range(len(axis)) if not problem.off.take(i, at).any()]
-        for settled, join in ((never, conjoin), (always, disjoin)):
-            if settled:
-                open_ = [i for i in range(len(axis)) if i not in settled]
-                literal = members(axis, frozenset(open_ if join is conjoin else settled))
-                yield join((literal, solver.solve(problem.taking(at, open_))))
+        if axis.is_bit:
+            found = list(_settled(problem, at, solver))
+            if found:
+                yield from found
                 return
     for at, axis in enumerate(problem.axes):
         split = _complementary(problem, at)
@@ -36,6 +33,24 @@ def split_literal(problem: Problem, solver: Solver) -> Iterator[Expr]:
             flipped, rest = split
             yield exclusive((members(axis, flipped), solver.solve(rest)))
             return
+
+
+def split_levels(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer `v in set and g` or `v in set or g` for every many-valued axis v that fits."""
+    for at, axis in enumerate(problem.axes):
+        if not axis.is_bit and solver.affords(problem.size * 4):
+            yield from _settled(problem, at, solver)
+
+
+def _settled(problem: Problem, at: int, solver: Solver) -> Iterator[Expr]:
+    axis = problem.axes[at]
+    never = [i for i in range(len(axis)) if not problem.on.take(i, at).any()]
+    always = [i for i in range(len(axis)) if not problem.off.take(i, at).any()]
+    for settled, join in ((never, conjoin), (always, disjoin)):
+        if settled:
+            left = [i for i in range(len(axis)) if i not in settled]
+            literal = members(axis, frozenset(left if join is conjoin else settled))
+            yield join((literal, solver.solve(problem.taking(at, left))))
 
 
 def _complementary(problem: Problem, at: int) -> tuple[frozenset[int], Problem] | None:

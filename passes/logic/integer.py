@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .build import linear, maximum, minimum, modulo, quotient, select
-from .expr import Const, Expr
-from .strategy import Solver
-from .table import Axis, Ints, Problem
+from .build import linear, maximum, minimum, modulo, opened, quotient, select
+from .cost import rank
+from .expr import Compare, Const, Expr, Threshold
+from .predicate import members
+from .strategy import Solver, Strategy
+from .threshold import separating_weights
+from .table import Axis, Bits, Ints, Problem
 
 _LARGEST_DIVISOR = 64
 _MOST_CASES = 16
@@ -43,6 +46,8 @@ def clamped_forms(problem: Problem, solver: Solver) -> Iterator[Expr]:
             inside &= problem.values > low
         if use_high:
             inside &= problem.values < high
+        if len(problem.axes) == 1:
+            inside = _with_corners(inside) & problem.care
         fitted = _fit(problem, inside, exactly=False)
         if fitted is None:
             continue
@@ -54,6 +59,14 @@ def clamped_forms(problem: Problem, solver: Solver) -> Iterator[Expr]:
             values, form = np.minimum(values, high), minimum((form, Const(high)))
         if (values == problem.values)[problem.care].all():
             yield form
+
+
+def _with_corners(inside: Bits) -> Bits:
+    """Add the last entry before and the first entry after a run: a clamp is linear up to there."""
+    wider = inside.copy()
+    wider[:-1] |= inside[1:]
+    wider[1:] |= inside[:-1]
+    return wider
 
 
 def remainders(problem: Problem, solver: Solver) -> Iterator[Expr]:
@@ -77,7 +90,7 @@ def quotients(problem: Problem, solver: Solver) -> Iterator[Expr]:
     numbers = problem.axes[0].numbers
     spread = int(numbers.max() - numbers.min()) + 1
     for divisor in range(2, min(spread, _LARGEST_DIVISOR) + 1):
-        for offset in range(divisor):
+        for offset in range(1 if problem.is_logic else divisor):  # a bit: true periods only
             if not solver.affords(problem.size):
                 return
             whole = (numbers + offset) // divisor
@@ -87,10 +100,29 @@ def quotients(problem: Problem, solver: Solver) -> Iterator[Expr]:
             groups = tuple((int(step),) for step in steps)
             divided = quotient(linear([(1, axis.expr)], offset), divisor)
             over = problem.quotient([Axis(divided, groups)], [position])
-            if over is None or over.size == problem.size:
+            if over is None:
                 continue
-            for strategy in (linear_forms, remainders, clamped_forms):
+            for strategy in (remainders,) if problem.is_logic else _AFTER_DIVISION:
                 yield from strategy(over, solver)
+
+
+_AFTER_DIVISION: tuple[Strategy, ...] = (linear_forms, remainders, clamped_forms)
+
+
+def along_index(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a function of the weighted sum that decides whether the output is high or low."""
+    if len(problem.axes) < 2 or len(problem.outputs) < 3 or not problem.all_numeric:
+        return
+    middle = problem.outputs[len(problem.outputs) // 2]
+    weights = separating_weights(problem.with_values(problem.values >= middle), solver)
+    if weights is None:
+        return
+    index = np.ascontiguousarray(_evaluated(problem, weights, 0))
+    levels, place = np.unique(index, return_inverse=True)
+    axis = Axis(_form(problem, weights, 0), tuple((int(level),) for level in levels))
+    over = problem.quotient([axis], [place.reshape(index.shape)])
+    if over is not None:
+        yield solver.solve(over)
 
 
 def extremes(problem: Problem, solver: Solver) -> Iterator[Expr]:
@@ -135,17 +167,87 @@ def _chain(problem: Problem, order: tuple[int, ...], solver: Solver) -> Expr:
     return result
 
 
-def split_axis(problem: Problem, solver: Solver) -> Iterator[Expr]:
-    """Offer a choice by one axis between simpler functions of the others."""
+def staircase(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a sum of conditions: one for every step up from an output, and down."""
+    outputs = problem.outputs
+    if not 2 < len(outputs) <= 5 or not solver.affords(problem.size * len(outputs)):
+        return
+    base = 0 if 0 in outputs else outputs[0]
+    terms: list[tuple[int, Expr]] = []
+    for low, high in zip(outputs, outputs[1:], strict=False):
+        up = low >= base
+        passed = problem.values >= high if up else problem.values <= low
+        step = high - low
+        condition = solver.solve(problem.with_values(passed))
+        if not isinstance(condition, Compare | Threshold):
+            return
+        terms.append((step if up else -step, condition))
+    yield linear(terms, base)
+
+
+def bends(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer the greatest or least of two linear forms of one axis: distances, tents."""
+    if len(problem.axes) != 1 or not problem.all_numeric or len(problem.outputs) < 3:
+        return
+    numbers, at = problem.axes[0].numbers, np.flatnonzero(problem.care)
+    if len(at) < 4 or not solver.affords(problem.size):
+        return
+    ends: list[tuple[list[int], int]] = []
+    for first, second in ((at[0], at[1]), (at[-2], at[-1])):
+        rise = int(problem.values[second] - problem.values[first])
+        run = int(numbers[second] - numbers[first])
+        if rise % run:
+            return
+        ends.append(([rise // run], int(problem.values[first] - rise // run * numbers[first])))
+    values = [_evaluated(problem, *end) for end in ends]
+    forms = [_form(problem, *end) for end in ends]
+    for fold, build in ((np.maximum, maximum), (np.minimum, minimum)):
+        if (fold(*values) == problem.values)[problem.care].all():
+            yield build(forms)
+
+
+def split_bit(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a choice by one bit between functions of the other axes."""
     for at, axis in enumerate(problem.axes):
-        if not axis.is_bit or not solver.affords(problem.size * 40):
-            continue
-        low, high = solver.solve(problem.at(at, 0)), solver.solve(problem.at(at, 1))
-        yield select(axis.expr, high, low)
+        if axis.is_bit and len(problem.axes) > 1 and solver.affords(problem.size * 40):
+            low, high = solver.solve(problem.at(at, 0)), solver.solve(problem.at(at, 1))
+            yield select(axis.expr, high, low)
+
+
+def split_range(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a choice by a bound or the parity of one axis between two simple forms."""
+    for at, axis in enumerate(problem.axes):
+        for inside in _splits(axis):
+            if not solver.affords(problem.size * 40 + 100_000):
+                return
+            outside = [i for i in range(len(axis)) if i not in inside]
+            then = _simple(problem.taking(at, inside), solver)
+            other = _simple(problem.taking(at, outside), solver) if then is not None else None
+            if then is not None and other is not None:
+                yield select(members(axis, frozenset(inside)), then, other)
+
+
+def _splits(axis: Axis) -> Iterator[list[int]]:
+    if axis.is_numeric and not axis.is_bit:
+        yield from (list(range(at, len(axis))) for at in range(1, len(axis)))
+        even = [i for i, number in enumerate(axis.numbers) if number % 2 == 0]
+        if 0 < len(even) < len(axis):
+            yield even
+
+
+def _simple(problem: Problem, solver: Solver) -> Expr | None:
+    """Return a form without cases, if there is one."""
+    if len(problem.outputs) < 2:
+        return Const(problem.outputs[0] if problem.outputs else 0)
+    strategies = (linear_forms, remainders, quotients, clamped_forms)
+    found = [expr for strategy in strategies for expr in strategy(problem, solver)]
+    return min(found, key=rank, default=None)
 
 
 def _form(problem: Problem, weights: list[int], const: int) -> Expr:
-    exprs = (axis.expr for axis in problem.axes)
+    exprs = [axis.expr for axis in problem.axes]
+    if len(exprs) == 1 and abs(weights[0]) == 1:
+        return linear(opened(weights[0], exprs[0]), const)
     return linear(zip(weights, exprs, strict=True), const)
 
 

@@ -10,18 +10,22 @@ import numpy as np
 from .build import linear
 from .cost import cost, rank
 from .cover import covers
-from .decompose import disjoint, expansions, split_literal
+from .decompose import disjoint, expansions, split_levels, split_literal
 from .diagram import diagrams, filled
 from .evaluate import evaluate
 from .expr import Const, Expr, Lookup, Not, Var
 from .integer import (
+    along_index,
+    bends,
     cases,
     clamped_forms,
     extremes,
     linear_forms,
     quotients,
     remainders,
-    split_axis,
+    split_bit,
+    split_range,
+    staircase,
     two_valued,
 )
 from .polish import polish
@@ -50,9 +54,11 @@ def minimise(table: Table, *, effort: int = 1, give_up: int | None = None) -> Ex
     Raises AssertionError where the result differs from the table: a bug in this package.
     """
     problem = _problem(table)
-    expr = _Search(_FUEL[effort]).solve(problem)
+    # Logic of at most three bits stays in the and/or/xor/not of its minimal circuit.
+    strict = problem.all_bits and len(problem.axes) <= 3
+    expr = _Search(_FUEL[effort], strict).solve(problem)
     bits = [at for at, axis in enumerate(problem.axes) if axis.is_bit]
-    if len(bits) < len(problem.axes) or len(bits) > 3:
+    if not strict:
         expr = polish(expr, bits)
     if give_up is not None and cost(expr) > give_up:
         return None
@@ -77,8 +83,9 @@ def _problem(table: Table) -> Problem:
 class _Search:
     """Solve a problem and its subproblems by all strategies, on one budget, with a memo."""
 
-    def __init__(self, fuel: int) -> None:
+    def __init__(self, fuel: int, strict: bool) -> None:
         self._fuel = fuel
+        self._strict = strict
         self._memo: dict[tuple[object, ...], Expr] = {}
 
     def affords(self, work: int) -> bool:
@@ -102,30 +109,34 @@ class _Search:
             yield from remainders(problem, self)
             yield from quotients(problem, self)
             return
-        merged = _merged(problem)
-        if merged.size < problem.size or merged.axes != problem.axes:
-            yield self.solve(merged)
-            for strategy in _NUMERIC_LOGIC:
-                yield from strategy(problem, self)
-        elif problem.all_bits and len(problem.axes) <= 3:
+        if problem.all_bits and len(problem.axes) <= 3:
             yield minimal(problem)
             yield from thresholds(problem, self)
             yield from counts(problem, self)
+            if not self._strict:
+                yield from expansions(problem, self)
+            return
+        best: list[Expr] = []
+        for strategy in (split_literal, *_NUMERIC_LOGIC):
+            best.extend(strategy(problem, self))
+        yield from best
+        many = len(problem.axes) if len(problem.axes) > 5 else 0
+        enough = _floor(problem) + many
+        if best and cost(min(best, key=rank)) <= enough:
+            return
+        merged = _merged(problem)
+        if merged.size < problem.size or merged.axes != problem.axes:
+            yield self.solve(merged)
         else:
             yield from self._hard_logic(problem)
 
     def _hard_logic(self, problem: Problem) -> Iterator[Expr]:
-        best: list[Expr] = []
-        for strategy in _NUMERIC_LOGIC:
-            best.extend(strategy(problem, self))
-        yield from best
-        if best and cost(min(best, key=rank)) <= _floor(problem):
-            return
+        """Try what costs most, unless the function decomposes."""
         found = list(split_literal(problem, self)) or list(disjoint(problem, self))
         yield from found
         if found:
             return
-        for strategy in (covers, expansions, diagrams):
+        for strategy in (split_levels, covers, expansions, diagrams):
             yield from strategy(problem, self)
         yield _lookup(problem)
 
@@ -133,7 +144,7 @@ class _Search:
         best: list[Expr] = []
         for strategy in _INTEGER:
             best.extend(strategy(problem, self))
-            if best and cost(min(best, key=rank)) <= _floor(problem) + 4:
+            if best and cost(min(best, key=rank)) <= _floor(problem) + 6:
                 break
         else:
             best.extend(diagrams(problem, self))
@@ -145,14 +156,18 @@ _NUMERIC_LOGIC: tuple[Strategy, ...] = (counts, thresholds, relations, sums_and_
 _INTEGER: tuple[Strategy, ...] = (
     linear_forms,
     two_valued,
-    clamped_forms,
     remainders,
+    clamped_forms,
     extremes,
+    bends,
     quotients,
+    along_index,
     sums_and_differences,
     counts,
+    staircase,
+    split_bit,
     cases,
-    split_axis,
+    split_range,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .build import at_least, conjoin, disjoin, exclusive, invert, select
+from .build import at_least, conjoin, disjoin, exclusive, invert, linear, opened, select
 from .expr import (
     And,
     Compare,
@@ -47,11 +47,16 @@ def _rewrite(
                     return at_least(k + (op == "gt"), counted)
                 if (op == "le" or op == "lt") and k + (op == "le") in (1, len(counted)):
                     return invert(at_least(k + (op == "le"), counted))
-        case Compare("eq" | "ne" as op, Mod(Linear(terms, const), 2), Const(k)):
-            counted = operands[0].operands[0].operands
+        case Compare("eq" | "ne" as op, Mod(_, 2), Const(k)) if _is_bit(operands[0], bits):
+            return exclusive((operands[0], Const((k + (op == "eq")) % 2)))
+        case Mod(Linear(terms, const), 2):
+            counted = operands[0].operands
             if all(c in (1, -1) for c, _ in terms) and all(_is_bit(a, bits) for a in counted):
-                parity = exclusive((*counted, Const((const + k + (op == "eq")) % 2)))
-                return parity
+                return exclusive((*counted, Const(const % 2)))
+        case Linear(terms, const) if any(_merges(a, uses) for a in node.operands):
+            parts = zip(terms, operands, strict=True)
+            merged = [t for (c, old), new in parts for t in _opened(c, old, new, uses)]
+            return linear(merged, const)
         case Not(Xor()) if len(operands[0].operands) == 2:
             return Compare("eq", *operands[0].operands)
         case Not():
@@ -65,6 +70,14 @@ def _rewrite(
         case _:
             pass
     return node if operands == node.operands else with_operands(node, operands)
+
+
+def _merges(operand: Expr, uses: dict[Expr, int]) -> bool:
+    return isinstance(operand, Linear) and uses[operand] == 1
+
+
+def _opened(c: int, old: Expr, new: Expr, uses: dict[Expr, int]) -> list[tuple[int, Expr]]:
+    return opened(c, new) if abs(c) == 1 and _merges(old, uses) else [(c, new)]
 
 
 def _is_bit(expr: Expr, bits: Collection[int]) -> bool:

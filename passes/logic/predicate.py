@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .build import FALSE, TRUE, compare, conjoin, disjoin, invert, modulo
+from .build import FALSE, TRUE, compare, conjoin, disjoin, invert, linear, modulo
 from .cost import cost
-from .expr import Const, Expr, Var
+from .expr import Compare, Const, Expr, Linear, Var
 from .table import Axis
 
 _LARGEST_MODULUS = 8
@@ -25,7 +25,7 @@ def members(axis: Axis, inside: frozenset[int]) -> Expr:
         return axis.expr if 1 in inside else invert(axis.expr)
     wanted = {value for i in inside for value in axis.groups[i]}
     levels = sorted(value for group in axis.groups for value in group)
-    return min(_candidates(axis.expr, levels, wanted), key=cost)
+    return min(_candidates(axis.expr, levels, wanted), key=_reading)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -43,8 +43,12 @@ def _candidates(x: Expr, levels: list[int], wanted: set[int]) -> Iterable[Expr]:
         if residues & others:
             continue
         if len(residues) == 1:
-            yield compare("eq", modulo(x, k), Const(residues.pop()))
-        elif len(others) == 1:
+            (residue,) = residues
+            yield compare("eq", modulo(x, k), Const(residue))
+            if residue and isinstance(x, Linear) and any(c < 0 for c, _ in x.terms):
+                turned = linear([(-c, term) for c, term in x.terms], -x.const)
+                yield compare("eq", modulo(turned, k), Const(k - residue))
+        elif len(others) == 1 and k > 2:
             yield compare("ne", modulo(x, k), Const(others.pop()))
 
 
@@ -67,3 +71,17 @@ def _run(x: Expr, levels: list[int], first: int, last: int) -> Expr:
     above = compare("ge", x, Const(levels[first])) if first else TRUE
     below = compare("le", x, Const(levels[last])) if last < len(levels) - 1 else TRUE
     return conjoin((above, below))
+
+
+def _reading(expr: Expr) -> tuple[int, int, int]:
+    """Order predicates: by cost, then equalities, >= and <= before > and < but for zero."""
+    match expr:
+        case Compare(op, _, Const(value)):
+            if op in ("gt", "lt") and value == 0:
+                op = "ge"
+            return cost(expr), _OPS.index(op), abs(value)
+        case _:
+            return cost(expr), 0, 0
+
+
+_OPS = ("eq", "ge", "le", "ne", "gt", "lt")

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .build import compare, conjoin, invert, linear
+from .build import compare, conjoin, invert, linear, opened
 from .cost import cost
 from .expr import Const, Expr
 from .predicate import members
@@ -36,10 +36,12 @@ def relations(problem: Problem, solver: Solver) -> Iterator[Expr]:
 
 def sums_and_differences(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer the function over the sum or the difference of two axes, where that determines it."""
-    numeric = [
-        at for at, axis in enumerate(problem.axes) if axis.is_numeric and not axis.is_bit
-    ]
+    numeric = [at for at, axis in enumerate(problem.axes) if axis.is_numeric]
     for i, j in combinations(numeric, 2):
+        if min(len(problem.axes[at]) for at in (i, j)) == 2 and problem.size < 12:
+            continue
+        if problem.axes[i].is_bit and problem.axes[j].is_bit:
+            continue
         for weights in ((1, 1), (1, -1), (2, 1), (1, 2), (2, -1), (1, -2)):
             if not solver.affords(problem.size * 4):
                 return
@@ -58,7 +60,11 @@ def _over_form(
     for at, weight in zip(pair, weights, strict=True):
         form = form + weight * problem.axes[at].numbers[positions[at]]
     levels, place = np.unique(form, return_inverse=True)
-    expr = linear((w, problem.axes[at].expr) for at, w in zip(pair, weights, strict=True))
+    expr = linear(
+        term
+        for at, weight in zip(pair, weights, strict=True)
+        for term in opened(weight, problem.axes[at].expr)
+    )
     axis = Axis(expr, tuple((int(level),) for level in levels))
     axes = [*(problem.axes[at] for at in free), axis]
     return problem.quotient(axes, [*(positions[at] for at in free), place.reshape(form.shape)])

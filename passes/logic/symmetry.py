@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from .build import linear
+from .build import invert, linear
 from .expr import Compare, Const, Expr
 from .strategy import Solver
 from .table import Axis, Ints, Problem, compatible
@@ -80,14 +80,23 @@ def _over_sums(problem: Problem, classes: list[Class]) -> Problem | None:
     """Replace each class by one axis that holds the sum of its members."""
     axes, places = _uncounted(problem, classes)
     for members in classes:
-        shape = [1] * len(problem.axes)
-        total: Ints = np.zeros(shape, dtype=np.int64)
+        total: Ints = np.zeros((1,) * len(problem.axes), dtype=np.int64)
+        terms: list[tuple[int, Expr]] = []
+        turned = [back for _, back in members]
+        # One bit that counts against several others reads better negated.
+        negate = problem.axes[members[0][0]].is_bit and min(sum(turned), turned.count(False)) == 1
+        fewer = negate and sum(turned) > 1
         for at, back in members:
-            column = problem.axes[at].numbers.reshape([*shape[:at], -1, *shape[at + 1 :]])
-            total = total - column if back else total + column
+            column = problem.grid_of(at)
+            if negate:
+                back ^= fewer
+                total = total + (1 - column if back else column)
+                terms.append((1, invert(problem.axes[at].expr) if back else problem.axes[at].expr))
+            else:
+                total = total - column if back else total + column
+                terms.append((-1 if back else 1, problem.axes[at].expr))
         levels, place = np.unique(total, return_inverse=True)
-        form = linear((-1 if back else 1, problem.axes[at].expr) for at, back in members)
-        axes.append(Axis(form, tuple((int(level),) for level in levels)))
+        axes.append(Axis(linear(terms), tuple((int(level),) for level in levels)))
         places.append(place.reshape(total.shape))
     return problem.quotient(axes, places)
 

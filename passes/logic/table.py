@@ -143,6 +143,11 @@ class Problem:
         """Give an open grid of the values along numeric axes."""
         return open_grid([axis.numbers for axis in self.axes])
 
+    def grid_of(self, axis: int) -> Ints:
+        """Give the values along one numeric axis, laid out for broadcasting."""
+        rank = len(self.axes)
+        return self.axes[axis].numbers.reshape((1,) * axis + (-1,) + (1,) * (rank - 1 - axis))
+
     def positions(self) -> list[Ints]:
         """Give an open grid of the positions along each axis."""
         return open_grid([np.arange(len(axis)) for axis in self.axes])

@@ -42,6 +42,7 @@ _PRECEDENCE: dict[type[Expr], int] = {
     Compare: 4,
     Xor: 0,  # always in brackets inside another operator
     Linear: 6,
+    Threshold: 6,  # as a parent: its weighted terms; as an operand it is a call
     Mod: 7,
     FloorDiv: 7,
 }
@@ -63,7 +64,8 @@ def text(expr: Expr, name: Callable[[int], str] = "x{}".format) -> str:
             lines.append(f"{label} = {body}")
             written[node] = label, _ATOM
         else:
-            written[node] = body, _PRECEDENCE.get(type(node), _ATOM)
+            call = isinstance(node, Threshold)
+            written[node] = body, _ATOM if call else _PRECEDENCE.get(type(node), _ATOM)
     return "; ".join([*lines, written[expr][0]])
 
 
@@ -93,7 +95,7 @@ def _write(
             return f"at_least({k}, {bare})"
         case Threshold(k, _, weights):
             terms = zip(weights, parts, strict=True)
-            return f"at_least({k}, {', '.join(f'{w}*{part}' for w, part in terms)})"
+            return f"at_least({k}, {', '.join(part if w == 1 else f'{w}*{part}' for w, part in terms)})"
         case Linear(terms, const):
             return _sum([(c, part) for (c, _), part in zip(terms, parts, strict=True)], const)
         case Compare(op, _, _):

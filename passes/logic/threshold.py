@@ -37,16 +37,10 @@ class _Oriented:
 
 def thresholds(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer the function as one weighted comparison, if it is a linear threshold function."""
+    weights = separating_weights(problem, solver)
+    if weights is None:
+        return
     rank = len(problem.axes)
-    if not (problem.all_numeric and 1 < rank <= _MOST_AXES and solver.affords(problem.size * rank * 4)):
-        return
-    oriented = _orient(problem)
-    if oriented is None:
-        return
-    found = _separate(oriented, solver)
-    if found is None:
-        return
-    weights = [w * s for w, s in zip(_by_axis(oriented, found), oriented.signs, strict=True)]
     score = sum(
         (w * column for w, column in zip(weights, problem.grid(), strict=True)),
         np.zeros((1,) * rank, dtype=np.int64),
@@ -56,6 +50,20 @@ def thresholds(problem: Problem, solver: Solver) -> Iterator[Expr]:
     if lowest_true <= highest_false:
         return
     yield from _written(problem, weights, highest_false, lowest_true)
+
+
+def separating_weights(problem: Problem, solver: Solver) -> list[int] | None:
+    """Return small integer weights by axis that separate the true from the false points."""
+    rank = len(problem.axes)
+    if not (problem.all_numeric and 1 < rank <= _MOST_AXES):
+        return None
+    if len(problem.outputs) < 2 or not solver.affords(problem.size * rank * 4):
+        return None
+    oriented = _orient(problem)
+    found = _separate(oriented, solver) if oriented is not None else None
+    if oriented is None or found is None:
+        return None
+    return [found[own] * sign for own, sign in zip(oriented.owner, oriented.signs, strict=True)]
 
 
 def _written(problem: Problem, weights: list[int], below: int, bound: int) -> Iterator[Expr]:
@@ -112,10 +120,6 @@ def _grouped(
         for own in range(len(classes))
     ]
     return _Oriented(problem, signs, sums, owner)
-
-
-def _by_axis(oriented: _Oriented, weights: list[int]) -> list[int]:
-    return [weights[own] for own in oriented.owner]
 
 
 def _scores(oriented: _Oriented, weights: list[int]) -> Ints:
