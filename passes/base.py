@@ -21,13 +21,15 @@ class Context:
 
     `analyses` is keyed by what was analysed (a digest), so a result never outlives its module.
     `notes` are remarks in plain words, printed once, such as why a size was kept. `signature`
-    holds the inputs as the person wrote them, with letters for sizes.
+    holds the inputs as the person wrote them, with letters for sizes. `allow_inexact` lets a
+    raiser take the rule behind a network that is wrong on rare inputs.
     """
 
     notes: list[str] = field(default_factory=list)
     analyses: dict[tuple[str, str], Any] = field(default_factory=dict)
     progress: Progress | None = None
     signature: tuple[Param, ...] = ()
+    allow_inexact: bool = False
 
     def note(self, text: str) -> None:
         """Remember a remark, once."""

@@ -1,0 +1,200 @@
+"""The command line. Only argparse is imported here: `ddc --help` must answer at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from . import __version__
+
+EXIT_BAD_INPUT = 1
+EXIT_USAGE = 2
+EXIT_MISMATCH = 3
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+DECISIONS = ("raw", "sign", "step", "half", "round", "argmax", "softmax")
+
+_DESCRIPTION = """\
+Turn a trained neural network into a short program that people can read, check, edit and run.
+
+  ddc MODEL... [-o OUT] [options]     compile; OUT's suffix picks the target
+  ddc run PROGRAM INPUT -o OUTPUT     run a compiled program on data
+  ddc verify MODEL PROGRAM            is this program equal to this network?
+  ddc learn KIND DATA -o MODEL        train a network that distils well
+  ddc passes                          list passes with summary and options
+  ddc bisect MODEL                    which pass first changes the answer, on which input
+
+`ddc COMMAND --help` tells the options of a command."""
+
+_COMPILE_EPILOG = """\
+examples:
+  ddc examples/rule30/model.pt -o rule30.py
+  ddc net.pt --input "s: int{-1, 1}[6]" --output sign --style numpy
+  ddc net.pt --emit ir                          the network, written down in the IR
+  ddc net.pt -p "raise,roll,minimise" --print-ir-after-all
+
+exit status: 0 written and checked; 1 bad input; 2 usage; 3 the program differs from the network,
+or --require is not met; 70 a bug in ddc (a crash reproducer is written)."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line and exit with 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _signature_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--input", metavar="SIG", help='inputs, such as "cells: bit[20]"')
+    parser.add_argument(
+        "--output", choices=DECISIONS, metavar="DECISION", help=f"one of {', '.join(DECISIONS)}"
+    )
+    parser.add_argument(
+        "--data", metavar="FILE", help="samples (.npz or .csv) for inference of the signature"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FACTORY",
+        dest="factory",
+        help="architecture of a state dict: package:factory or FILE.py:factory (this runs it)",
+    )
+    parser.add_argument("--trust", action="store_true", help="allow what can run code")
+
+
+def _look_inside_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("looking inside")
+    group.add_argument("-p", "--passes", metavar="PASSES", help='such as "raise,roll{…},minimise"')
+    group.add_argument(
+        "--print-ir-after",
+        metavar="PASS",
+        nargs="?",
+        const="*",
+        action="append",
+        default=[],
+        help="print the IR after this pass (after the last one without a name)",
+    )
+    group.add_argument("--print-ir-after-all", action="store_true")
+    group.add_argument(
+        "--print-ir-after-change", action="store_true", help="after passes that change something"
+    )
+    group.add_argument("--time-passes", action="store_true")
+    group.add_argument(
+        "--verify-each", action="store_true", help="compare the program before and after every pass"
+    )
+    group.add_argument(
+        "--crash-reproducer", metavar="FILE", help="where to write one if ddc itself fails"
+    )
+
+
+def _progress_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--progress", action="store_true", default=None)
+    group.add_argument("--quiet", action="store_true", help="errors only")
+
+
+def _compile_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="ddc",
+        description=_DESCRIPTION,
+        epilog=_COMPILE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="ddc MODEL... [-o OUT] [options]",
+    )
+    parser.add_argument("--version", action="version", version=f"ddc {__version__}")
+    parser.add_argument("models", metavar="MODEL", nargs="+", help="a trained network or .ddc")
+    parser.add_argument("-o", dest="out", metavar="OUT", help=".py .c .ll .s .o .so .ddc")
+    parser.add_argument("--backend", metavar="NAME", help="python, c or llvm")
+    parser.add_argument("--name", help="the function's name")
+    parser.add_argument("--style", choices=("plain", "numpy"), default="plain")
+    parser.add_argument("--size", choices=("auto", "fixed"), default="auto")
+    parser.add_argument("--emit", choices=("ir",), help="stop at the network-level IR")
+    parser.add_argument("--require", choices=("proved", "tested"), help="least evidence accepted")
+    parser.add_argument(
+        "--allow-inexact",
+        action="store_true",
+        help="write a program that differs from the network, marked with the rate",
+    )
+    _signature_options(parser)
+    _look_inside_options(parser)
+    _progress_options(parser)
+    return parser
+
+
+def _run_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ddc run", description="Run a compiled program on data.")
+    parser.add_argument("program", metavar="PROGRAM", help=".ddc; .py and .so need --trust")
+    parser.add_argument("data", metavar="INPUT", help=".npy, .npz or .csv")
+    parser.add_argument("-o", dest="out", metavar="OUTPUT", required=True, help=".npy or .npz")
+    parser.add_argument("--steps", type=int, metavar="N", help="apply the program N times")
+    parser.add_argument("--backend", metavar="NAME", help="python or llvm")
+    parser.add_argument("--trust", action="store_true", help="allow what can run code")
+    _progress_options(parser)
+    return parser
+
+
+def _verify_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ddc verify", description="Is this program equal to this network?")
+    parser.add_argument("models", metavar="MODEL", nargs=1)
+    parser.add_argument("program", metavar="PROGRAM", help=".py as ddc writes it (edited), or .ddc")
+    parser.add_argument("--require", choices=("proved", "tested"), help="least evidence accepted")
+    _signature_options(parser)
+    _progress_options(parser)
+    return parser
+
+
+def _bisect_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="ddc bisect", description="Find the pass that first changes the network's answer."
+    )
+    parser.add_argument("models", metavar="MODEL", nargs=1)
+    parser.add_argument("-p", "--passes", metavar="PASSES")
+    parser.add_argument("--name", help="the function's name")
+    _signature_options(parser)
+    _progress_options(parser)
+    return parser
+
+
+def _passes_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ddc passes", description="List passes with summary and options.")
+    parser.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    return parser
+
+
+def _learn_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ddc learn", description="Train a network that distils well.")
+    parser.add_argument("kind", metavar="KIND")
+    parser.add_argument("data", metavar="DATA")
+    parser.add_argument("-o", dest="out", metavar="MODEL", required=True)
+    return parser
+
+
+# command -> its parser and the function in `ddc.commands` that does it
+_COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], str]] = {
+    "compile": (_compile_parser, "compile_models"),
+    "run": (_run_parser, "run_program"),
+    "verify": (_verify_parser, "verify_program"),
+    "learn": (_learn_parser, "learn_network"),
+    "passes": (_passes_parser, "list_passes"),
+    "bisect": (_bisect_parser, "bisect_passes"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = words.pop(0) if words and words[0] in _COMMANDS else "compile"
+    make_parser, function = _COMMANDS[command]
+    parser = make_parser()
+    if not words and command == "compile":
+        parser.print_help()
+        return EXIT_USAGE
+    options = parser.parse_args(words)
+    from . import guard
+
+    return guard.run(function, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""What each subcommand does: arguments in, text and files out, an exit status back."""
+
+from __future__ import annotations
+
+import argparse
+
+from ddc.ir import DdcError, UsageError, print_module
+
+from . import driver
+from .inspection import Inspection
+from .options import Options
+from .output import check_writable, say, write_text
+from .targets import SUFFIXES, emit, suffix_of
+
+EXIT_MISMATCH = 3
+
+
+def compile_models(arguments: argparse.Namespace) -> int:
+    """`ddc MODEL...`: compile networks, or print a network in the IR."""
+    options = Options.of(arguments)
+    target = _target(arguments)
+    if arguments.out not in (None, "-"):
+        check_writable(arguments.out)
+    if arguments.emit == "ir":
+        network = driver.read_network(arguments.models[0], options)
+        write_text(arguments.out, print_module(network.module))
+        return 0
+    inspection = Inspection(options)
+    try:
+        compiled = driver.compile_models(arguments.models, options, inspection)
+    except driver.NotRaised as refusal:
+        if target != "ir":
+            raise
+        # The network itself is what can be written down.
+        say(f"ddc: note: {refusal}; this is the network-level IR", options.quiet)
+        write_text(arguments.out, print_module(refusal.network))
+        return 0
+    text = emit(compiled, target, options.style)
+    write_text(arguments.out, text)
+    for note in compiled.notes:
+        say(f"ddc: note: {note}", options.quiet)
+    if arguments.out is not None:
+        say(f"ddc: {arguments.out}: {compiled.summary()}", options.quiet)
+    return 0
+
+
+def _target(arguments: argparse.Namespace) -> str:
+    from ddc.backends import BACKENDS
+
+    chosen: str | None = arguments.backend
+    if chosen is not None and chosen not in ("ir", "python", "c", "llvm", *BACKENDS):
+        raise UsageError(f"there is no backend {chosen!r}; there are {', '.join(BACKENDS)}")
+    if arguments.emit == "ir":
+        return "ir"
+    if chosen is None and arguments.out not in (None, "-"):
+        chosen = suffix_of(arguments.out)
+    target = chosen or "python"
+    if target != "ir" and target not in BACKENDS:
+        suffixes = " ".join(s for s, name in SUFFIXES.items() if name in ("ir", *BACKENDS))
+        raise DdcError(f"the {target} backend is not built yet: write one of {suffixes}")
+    return target
+
+
+def verify_program(arguments: argparse.Namespace) -> int:
+    """`ddc verify`: prove or refute that a program equals a network."""
+    options = Options.of(arguments)
+    found = driver.verify_program(arguments.models[0], arguments.program, options)
+    print(f"{arguments.program}: {driver.evidence_text(found)}")
+    return 0
+
+
+def run_program(arguments: argparse.Namespace) -> int:
+    """`ddc run`: apply a program to data."""
+    from .running import run_file
+
+    run_file(arguments)
+    return 0
+
+
+def bisect_passes(arguments: argparse.Namespace) -> int:
+    """`ddc bisect`: find the pass that first changes the answer."""
+    options = Options.of(arguments)
+    found = driver.bisect(arguments.models[0], options)
+    print(found.text)
+    return EXIT_MISMATCH if found.culprit else 0
+
+
+def list_passes(arguments: argparse.Namespace) -> int:
+    """`ddc passes`: list passes with summary and options."""
+    from ddc.passes import DEFAULT, describe
+
+    rows = describe()
+    if arguments.markdown:
+        print("| pass | what it does | options |\n|---|---|---|")
+        for name, summary, options in rows:
+            shown = ", ".join(f"`{key}={value}`" for key, value in options)
+            print(f"| `{name}` | {summary} | {shown} |")
+        return 0
+    width = max(len(name) for name, _, _ in rows)
+    for name, summary, options in rows:
+        print(f"{name:{width}}  {summary}")
+        for key, value in options:
+            print(f"{'':{width}}    {key}={value}")
+    print(f"\ndefault pipeline: {DEFAULT}")
+    return 0
+
+
+def learn_network(arguments: argparse.Namespace) -> int:
+    """`ddc learn`: train a network (its kinds come with the issues that build them)."""
+    raise UsageError(f"there is no kind of network {arguments.kind!r} to learn yet")

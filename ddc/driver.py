@@ -1,0 +1,282 @@
+"""From model files to a proved program: read, raise, simplify, prove, mark with evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ddc.ir import (
+    DdcError,
+    Evidence,
+    EvidenceError,
+    MismatchError,
+    Module,
+    Param,
+    UsageError,
+    check,
+    digest,
+    parse,
+)
+from ddc.passes import DEFAULT, Context, Declined, parse as parse_passes, run
+from ddc.passes.pipeline import title
+from ddc.passes.raising import is_network
+
+from . import proof
+from .inspection import Inspection
+from .metadata import Metadata
+from .options import Options
+from .report import Progress
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as an IR module, with the signature under which it is compiled."""
+
+    module: Module
+    metadata: Metadata
+    params: tuple[Param, ...]  # as they were written, letters included
+    claimed: tuple[Evidence, ...] = ()
+
+
+@dataclass
+class Compiled:
+    """A program with its evidence, and what else was said about it."""
+
+    module: Module
+    metadata: Metadata | None
+    notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def meta(self) -> dict[str, object]:
+        """What the emitted text says in its machine-readable line."""
+        return {} if self.metadata is None else self.metadata.as_dict()
+
+    def summary(self) -> str:
+        """Return the evidence in one line."""
+        return evidence_text(self.module.entry.evidence)
+
+
+class NotRaised(Declined):
+    """No raiser takes the network; the network-level IR is at hand."""
+
+    def __init__(self, message: str, network: Module) -> None:
+        super().__init__(message)
+        self.network = network
+
+
+def read_network(path: str | Path | Any, options: Options) -> Network:
+    """Read a network from a file, a folder, an IR text or a `torch.nn.Module` in memory."""
+    from ddc import frontend
+    from ddc.frontend import lower, samples
+
+    if not isinstance(path, (str, Path)):
+        found = frontend.from_module(path)
+        stem = type(path).__name__.lower()
+    elif str(path).endswith(".ddc"):
+        return _read_text(str(path), options)
+    else:
+        found = frontend.read(path, model=options.factory, trust=options.trust)
+        stem = Path(path).name if Path(path).is_dir() else Path(path).stem
+    data = None if options.data is None else samples.read_samples(options.data)
+    name = _function_name(options.name, stem)
+    lowered = lower.lower(
+        found, input=options.input, output=options.output, name=name, samples=data
+    )
+    params = tuple(Param(p, t) for p, t in lowered.signature.params)
+    sizes = lowered.signature.at(lowered.signature.sizes)
+    concrete = ", ".join(f"{p}: {t}" for p, t in sizes)
+    metadata = Metadata(concrete, lowered.decision, f"sha256:{lowered.digest}")
+    return Network(lowered.module, metadata, params)
+
+
+def _function_name(wanted: str | None, stem: str) -> str:
+    from ddc.frontend.names import identifier
+
+    if wanted is None:
+        return identifier(stem, "net")
+    if identifier(wanted, "net") != wanted:
+        raise UsageError(f"--name {wanted!r} is not a public Python identifier")
+    return wanted
+
+
+def _read_text(path: str, options: Options) -> Network:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise DdcError(f"cannot read {path!r}: {reason}") from None
+    module = parse(text, path)
+    # Evidence in a file is somebody's word: it is not believed, and not passed on.
+    claimed = module.entry.evidence
+    module = replace(module, functions=tuple(f.bare() for f in module.functions))
+    if options.name is not None:
+        renamed = replace(module.entry, name=_function_name(options.name, "net"))
+        module = module.with_entry(renamed)
+    signature = ", ".join(f"{p.name}: {p.type}" for p in module.entry.params)
+    metadata = Metadata(signature, options.output or "raw", digest(text))
+    return Network(module, metadata, module.entry.params, claimed)
+
+
+def load_program(path: str) -> Compiled:
+    """Load a program from IR text as it stands, its evidence dropped."""
+    network = _read_text(path, Options())
+    return Compiled(network.module, network.metadata)
+
+
+def compile_models(
+    models: Sequence[Any], options: Options, inspection: Inspection | None = None
+) -> Compiled:
+    """Compile networks into one program.
+
+    Raises `NotRaised` where no raiser takes it, `MismatchError` where the program differs from
+    the network, `EvidenceError` where less is shown than `require` asks.
+    """
+    if len(models) != 1:
+        raise DdcError(
+            "several models of one task at different sizes are not compiled together yet"
+        )
+    network = read_network(models[0], options)
+    context = _context(network, options)
+    compiled = _compile(network, options, context, inspection or Inspection(options))
+    _require(compiled.module.entry.evidence, options.require)
+    return compiled
+
+
+def _context(network: Network, options: Options) -> Context:
+    context = Context(signature=network.params, allow_inexact=options.allow_inexact)
+    context.progress = Progress(options.progress, options.quiet)
+    return context
+
+
+def pipeline(options: Options, network: Network) -> str:
+    """Return the passes to run: those asked for, else the default ones for this kind of module."""
+    if options.passes is not None:
+        return options.passes
+    if not is_network(network.module):
+        return "fold,cse,dce"
+    steps = [step for step in DEFAULT.split(",")]
+    if options.size == "fixed":
+        steps.remove("generalise")
+    return ",".join(steps)
+
+
+def _compile(
+    network: Network, options: Options, context: Context, inspection: Inspection
+) -> Compiled:
+    source = network.module
+    try:
+        program = run(source, pipeline(options, network), context, inspection.instruments())
+    except Declined as declined:
+        raise NotRaised(str(declined), source) from None
+    finally:
+        inspection.finish()
+    if not is_network(source):
+        return _rewritten(network, program, context)
+    claims = proof.prove(program, source, context, options.allow_inexact)
+    inferred = tuple(e for e in program.entry.evidence if e.kind == "inferred")
+    marked = replace(program.entry, evidence=(*claims, *inferred))
+    return Compiled(check(program.with_entry(marked)), network.metadata, context.notes)
+
+
+def _rewritten(network: Network, program: Module, context: Context) -> Compiled:
+    """Return a program that came in as one: proved against its own text, claims repeated."""
+    for claim in network.claimed:
+        context.note(f"the file claims, and nothing here checked: {evidence_text([claim])}")
+    if program != network.module:
+        verdict = proof.compare_programs(program, network.module)
+        context.note(f"the text that came in and the program: {evidence_text([verdict])}")
+    return Compiled(program, network.metadata, context.notes)
+
+
+def _require(evidence: Sequence[Evidence], wanted: str | None) -> None:
+    if wanted is None:
+        return
+    accepted = {"proved": ("proved",), "tested": ("proved", "tested")}[wanted]
+    if any(e.kind == "inexact" for e in evidence) or not any(e.kind in accepted for e in evidence):
+        found = evidence_text(evidence) or "nothing is shown"
+        raise EvidenceError(f"--require {wanted} is not met: {found}")
+
+
+def verify_program(model: str, program: str, options: Options) -> tuple[Evidence, ...]:
+    """Prove or test that a program file equals a network; `MismatchError` where it does not."""
+    read = _program_reader(program, options)
+    metadata = read.metadata
+    if metadata is not None:
+        options = replace(
+            options,
+            input=options.input or metadata.input,
+            output=options.output or metadata.output,
+        )
+    network = read_network(model, options)
+    module = read.module_for(network)
+    context = _context(network, options)
+    claims = proof.prove(module, network.module, context, allow_inexact=False)
+    _require(claims, options.require)
+    return claims
+
+
+@dataclass(frozen=True)
+class _ProgramFile:
+    metadata: Metadata | None
+    module_for: Callable[[Network], Module]
+
+
+def _program_reader(path: str, options: Options) -> _ProgramFile:
+    if path.endswith(".ddc"):
+        network = _read_text(path, options)
+        return _ProgramFile(None, lambda _: network.module)
+    if not path.endswith(".py"):
+        raise DdcError(f"cannot verify {path!r}: give a .py or a .ddc file")
+    from ddc.frontend.source import read_program
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise DdcError(f"cannot read {path!r}: {reason}") from None
+    source = read_program(text, path)
+
+    def module_for(network: Network) -> Module:
+        entry = network.module.entry
+        return source.trace(entry.params, entry.results[0].type)
+
+    return _ProgramFile(Metadata.of(source.meta), module_for)
+
+
+@dataclass(frozen=True)
+class Bisection:
+    """What `ddc bisect` found: the guilty pass, if any, and a text that says it."""
+
+    culprit: str | None
+    text: str
+
+
+def bisect(model: str, options: Options) -> Bisection:
+    """Run the pipeline pass by pass; find the first after which the network's answer differs."""
+    network = read_network(model, options)
+    context = _context(network, replace(options, allow_inexact=False))
+    module = network.module
+    steps = parse_passes(pipeline(options, network))
+    for step in steps:
+        after = run(module, [step], context)
+        if after != module:
+            try:
+                proof.prove(after, network.module, context, allow_inexact=False)
+            except MismatchError as error:
+                name = title(step)
+                return Bisection(name, f"the pass '{name}' changes the answer: {error}")
+        module = after
+    count = f"{len(steps)} passes"
+    return Bisection(None, f"no pass changes the answer: {count}, each compared with the network")
+
+
+def evidence_text(evidence: Sequence[Evidence]) -> str:
+    """Return claims in one line, as the IR writes them."""
+    shown: list[str] = []
+    for claim in evidence:
+        details = ", ".join(f"{key} = {value}" for key, value in claim.details)
+        head = f"{claim.kind} {claim.method}".rstrip()
+        shown.append(f"{head} ({details})" if details else head)
+    return ", ".join(shown)

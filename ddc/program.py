@@ -1,0 +1,113 @@
+"""The Python API: `ddc.compile`, `ddc.load` and `Program`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddc.ir import DdcError, Evidence, Module, dims, print_module
+
+from . import driver
+from .options import Options
+from .targets import emit, suffix_of
+from .output import whole_file
+
+
+class Program:
+    """A compiled program: call it, step it, print it, save it.
+
+    `ir` is its module, `evidence` what is proved, tested, fitted or inferred about it.
+    """
+
+    def __init__(self, compiled: driver.Compiled) -> None:
+        self._compiled = compiled
+
+    @property
+    def ir(self) -> Module:
+        """The program as an IR module."""
+        return self._compiled.module
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The claims about the program, each one checked when it was compiled."""
+        return self.ir.entry.evidence
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks made while compiling, such as why a size was kept."""
+        return tuple(self._compiled.notes)
+
+    def python(self, style: str = "plain") -> str:
+        """Return the program as a Python module; `style` is `plain` or `numpy`."""
+        return emit(self._compiled, "python", style)
+
+    def c(self) -> str:
+        """Return the program as C11."""
+        return emit(self._compiled, "c")
+
+    def llvm(self) -> str:
+        """Return the program as LLVM IR."""
+        return emit(self._compiled, "llvm")
+
+    def save(self, path: str, style: str = "plain") -> None:
+        """Write the program; the suffix picks the target, the file is written whole or not at all."""
+        text = emit(self._compiled, suffix_of(path), style)
+        with whole_file(path) as file:
+            file.write(text.encode("utf-8"))
+
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        from ddc.runtime.engine import function_of
+
+        return function_of(self.ir)
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Return the program's answer; inputs as for the emitted numpy function."""
+        return self._function(*inputs)
+
+    def steps(
+        self, grid: Any, count: int, *, threads: int = 1, out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        """Apply the program `count` times to its own output; keeps the dtype of `grid`.
+
+        Raises `DdcError` where the output does not have the input's shape. `out` receives the
+        result in place; `threads` is accepted for backends that use it.
+        """
+        if count < 0 or threads < 1:
+            raise DdcError("steps needs a count of at least 0 and at least 1 thread")
+        (result,) = self.ir.entry.results
+        params = self.ir.entry.params
+        if len(params) != 1 or dims(params[0].type) != dims(result.type):
+            raise DdcError("the output does not have the input's shape: it cannot be stepped")
+        given = np.asarray(grid)
+        current = given
+        for _ in range(count):
+            current = np.asarray(self._function(current))
+        final = current.astype(given.dtype, copy=current is given)
+        if out is None:
+            return final
+        out[...] = final
+        return out
+
+    def __str__(self) -> str:
+        return print_module(self.ir)
+
+
+def compile(*models: Any, **options: Any) -> Program:
+    """Compile trained networks (paths, or one `torch.nn.Module`) into a program.
+
+    Keywords are the long options of the command line (`input`, `output`, `name`, `style`, `size`,
+    `require`, `allow_inexact`, `passes` …). Raises `DdcError` for bad input, `MismatchError` where
+    the program would differ from the network.
+    """
+    return Program(driver.compile_models(models, Options(**{"quiet": True, **options})))
+
+
+def load(path: str | Path) -> Program:
+    """Load a program from a `.ddc` file; evidence written in it is only claimed, so it is dropped."""
+    return Program(driver.load_program(str(path)))

@@ -1,0 +1,47 @@
+"""What comes out: targets by suffix, and their text."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddc.ir import DdcError, UsageError, print_module
+
+if TYPE_CHECKING:
+    from .driver import Compiled
+
+# suffix -> target; the targets are `ir` and the backends of `ddc.backends`
+SUFFIXES: dict[str, str] = {
+    ".py": "python",
+    ".ddc": "ir",
+    ".c": "c",
+    ".ll": "llvm",
+    ".s": "llvm",
+    ".o": "llvm",
+    ".so": "llvm",
+}
+
+
+def suffix_of(path: str) -> str:
+    """Return the target that a file name asks for."""
+    suffix = Path(path).suffix
+    if suffix not in SUFFIXES:
+        known = " ".join(SUFFIXES)
+        raise UsageError(f"no target for {path!r}: its suffix is none of {known}")
+    return SUFFIXES[suffix]
+
+
+def emit(compiled: Compiled, target: str, style: str = "plain") -> str:
+    """Return the program as text for a target."""
+    from ddc.backends import BACKENDS
+
+    if target == "ir":
+        return print_module(compiled.module)
+    if target not in BACKENDS:
+        known = ", ".join(["ir", *BACKENDS])
+        raise DdcError(f"there is no backend {target!r} yet; there are {known}")
+    module, _, attribute = BACKENDS[target].partition(":")
+    backend = getattr(importlib.import_module(module), attribute)
+    text: str = backend(compiled.module, style=style, meta=compiled.meta)
+    return text

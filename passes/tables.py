@@ -1,0 +1,131 @@
+"""The exact tables of a network's outputs on their cones: computed once, used by all.
+
+Tabulation reads the rules off them, and the final proof compares the program with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ddc.ir import DdcError, Module, Param, digest, dims
+from ddc.ir.exact import Network, Table, tabulate
+
+from .base import Context, Declined
+
+# Domains up to this size are enumerated.
+MAX_ROWS = 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Outputs (flat positions) that see the same inputs, and their exact table."""
+
+    outputs: tuple[int, ...]
+    table: Table
+
+
+@dataclass(eq=False)
+class NetworkTables:
+    """A network, and the exact tables of all its outputs, by group of equal cones."""
+
+    network: Network
+    groups: list[Group] = field(default_factory=list[Group])
+
+    @property
+    def inputs_checked(self) -> int:
+        """The number of network evaluations in all tables."""
+        return sum(group.table.rows for group in self.groups)
+
+
+def network_of(module: Module, context: Context) -> Network:
+    """Return the entry of a network-level module ready for exact evaluation."""
+
+    def compute() -> Network:
+        try:
+            return Network.of(module)
+        except DdcError as error:
+            raise Declined(str(error)) from None
+
+    found: Network = context.cached("network", key_of(module), compute)
+    return found
+
+
+def key_of(module: Module) -> str:
+    """Return a digest of the module: its text with all constants, or their bytes."""
+    parts = [repr(function.bare()) for function in module.functions]
+    for name, constant in module.constants:
+        array = constant.array
+        parts.append(f"{name}{array.dtype}{array.shape}{digest(array.tobytes())}")
+    return digest("\n".join(parts))
+
+
+def tables_of(module: Module, context: Context, max_rows: int = MAX_ROWS) -> NetworkTables:
+    """Return the exact tables of every output; `Declined` where a cone is too large."""
+    network = network_of(module, context)
+
+    def compute() -> NetworkTables:
+        return NetworkTables(network, list(_groups(module, network, context, max_rows)))
+
+    found: NetworkTables = context.cached("tables", key_of(module), compute)
+    return found
+
+
+def _groups(module: Module, network: Network, context: Context, max_rows: int) -> Iterator[Group]:
+    if not network.discrete:
+        raise Declined(
+            "the outputs are real numbers, not decisions: say --output step, sign, round or argmax"
+        )
+    by_cone: dict[bytes, list[int]] = {}
+    cones = network.cones()
+    for output, cone in enumerate(cones):
+        by_cone.setdefault(cone.tobytes(), []).append(output)
+    for outputs in by_cone.values():
+        cone = cones[outputs[0]].tolist()
+        rows = math.prod(len(network.levels[i]) for i in cone)
+        if rows > max_rows:
+            raise Declined(_too_many(module, outputs[0], cone, rows, max_rows))
+    done = 0
+    for outputs in by_cone.values():
+        yield Group(tuple(outputs), tabulate(network.slice(outputs)))
+        done += len(outputs)
+        if context.progress is not None:
+            context.progress("tabulating", done / len(cones))
+
+
+def _too_many(module: Module, output: int, cone: list[int], rows: int, most: int) -> str:
+    entry = module.entry
+    name = entry_name(entry.results[0], output)
+    places = input_names(entry.params)
+    shown = ", ".join(places[i] for i in cone[:4]) + (" …" if len(cone) > 4 else "")
+    return (
+        f"{name} reads {len(cone)} free inputs ({shown}), {_power(rows)} cases, more than the "
+        f"{_power(most)} that are enumerated: give the network fewer inputs, connect each output "
+        "to fewer of them (a convolution, or weights pruned to 0), or declare narrower ranges"
+    )
+
+
+def _power(rows: int) -> str:
+    return f"2^{rows.bit_length() - 1}" if rows & (rows - 1) == 0 else f"{rows:.3g}"
+
+
+def entry_name(param: Param, flat: int) -> str:
+    """Return a scalar of a parameter or result by its indices: `next[3]`."""
+    shape = [dim.const for dim in dims(param.type)]
+    if not shape:
+        return param.name
+    place: list[int] = []
+    for size in reversed(shape):
+        flat, index = divmod(flat, size)
+        place.insert(0, index)
+    return f"{param.name}[{', '.join(map(str, place))}]"
+
+
+def input_names(params: tuple[Param, ...]) -> list[str]:
+    """Return every flat input by name and indices, in order."""
+    return [
+        entry_name(param, flat)
+        for param in params
+        for flat in range(math.prod(dim.const for dim in dims(param.type)))
+    ]

@@ -1,0 +1,106 @@
+"""Raise any network on discrete inputs with discrete decisions to exact tables.
+
+For each output: the cone of inputs that reach it through non-zero weights, its exact decision on
+every case of the cone, the inputs on which it truly depends, and its table over those.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ddc.ir import Module, Param, dims
+from ddc.ir.exact import dependence
+
+from .base import Context, Declined, Pass
+from .rare import RareErrors
+from .tables import Group, NetworkTables, entry_name, network_of, tables_of
+from .units import Family, Read, Unit, write
+
+# Entries of one table, and of all tables together, that may be written into the IR.
+MAX_ENTRIES = 1 << 20
+MAX_TOTAL = 1 << 22
+
+
+@dataclass(frozen=True)
+class Tabulate(Pass):
+    """Raise a network on discrete inputs: each output's exact table over the inputs that matter."""
+
+    name: ClassVar[str] = "tabulate"
+    max_inputs: int = 24
+    max_vars: int = 20
+
+    def run(self, module: Module, context: Context) -> Module:
+        """Return the module as tables; `Declined` where the domain is too large or not discrete."""
+        entry = module.entry
+        if len(entry.results) != 1:
+            raise Declined("a network with several results is not tabulated")
+        tables = tables_of(module, context, 1 << self.max_inputs)
+        units = _Units(module, tables, context, self.max_vars).all()
+        family = Family(entry.params, entry.results[0], units)
+        return module.with_entry(write(entry, family))
+
+
+class _Units:
+    def __init__(
+        self, module: Module, tables: NetworkTables, context: Context, max_vars: int
+    ) -> None:
+        self.entry = module.entry
+        self.tables = tables
+        self.context = context
+        self.max_vars = max_vars
+        self.places = flat_reads(self.entry.params)
+        self.rare = RareErrors(self.entry, network_of(module, context))
+        self.total = 0
+
+    def all(self) -> tuple[Unit, ...]:
+        """Return every output's unit in row-major order."""
+        (result,) = self.entry.results
+        shape = tuple(dim.const for dim in dims(result.type))
+        found: dict[int, Unit] = {}
+        for group in self.tables.groups:
+            influence = dependence.influence(group.table)
+            for row, output in enumerate(group.outputs):
+                at = np.unravel_index(output, shape) if shape else ()
+                where = tuple(int(i) for i in at)
+                found[output] = self._unit(group, row, influence[row], where)
+        self.rare.report(self.context)
+        return tuple(found[output] for output in sorted(found))
+
+    def _unit(
+        self,
+        group: Group,
+        row: int,
+        influence: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+        at: tuple[int, ...],
+    ) -> Unit:
+        table = group.table
+        keep = np.flatnonzero(influence > 0)
+        if self.rare.suspicious(influence):
+            majority = self.rare.judge(table, row, group.outputs[row], influence)
+            keep = keep if majority is None else majority
+        sizes = [len(table.levels[i]) for i in keep]
+        if len(keep) > self.max_vars or math.prod(sizes) > MAX_ENTRIES:
+            name = entry_name(self.entry.results[0], group.outputs[row])
+            raise Declined(
+                f"{name} depends on {len(keep)} inputs, more than the {self.max_vars} whose table "
+                "is looked at"
+            )
+        self.total += math.prod(sizes)
+        if self.total > MAX_TOTAL:
+            raise Declined("the tables of all outputs together are too large")
+        values = dependence.majority(table, row, keep).values
+        reads = tuple(self.places[table.positions[i]] for i in keep)
+        return Unit(at, reads, values.astype(np.int64))
+
+
+def flat_reads(params: tuple[Param, ...]) -> list[Read]:
+    """Return every flat input as a read, row-major in order of parameters."""
+    found: list[Read] = []
+    for param in params:
+        shape = tuple(dim.const for dim in dims(param.type))
+        found += [Read(param.name, tuple(int(i) for i in at)) for at in np.ndindex(*shape)]
+    return found
