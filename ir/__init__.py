@@ -35,6 +35,8 @@ from .module import (
     walk,
 )
 from .ops import OPS, REDUCTIONS, STRUCTURED, AttrSpec, OpSpec
+from .parser import parse, parse_params, parse_type
+from .printer import print_function, print_module, print_op, print_type
 from .types import (
     BIT,
     INT,
@@ -117,6 +119,13 @@ __all__ = [
     "levels",
     "number_text",
     "operands_of",
+    "parse",
+    "parse_params",
+    "parse_type",
+    "print_function",
+    "print_module",
+    "print_op",
+    "print_type",
     "quote",
     "value_types",
     "verify",

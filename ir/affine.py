@@ -30,8 +30,9 @@ class Quotient:
             raise ValueError("the divisor of an index must be positive")
 
     def __str__(self) -> str:
-        inner = str(self.of)
-        return f"{inner if inner.isidentifier() else f'({inner})'} {self.kind} {self.by}"
+        terms, inner = self.of.terms, str(self.of)
+        plain = self.of.const == 0 and len(terms) == 1 and inner == terms[0][0]
+        return f"{inner if plain else f'({inner})'} {self.kind} {self.by}"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ class Affine:
         kept = [(symbol, c) for symbol, c in totals.items() if c]
         kept.sort(key=lambda term: _order(term[0]))
         return Affine(tuple(kept), const)
+
+    @staticmethod
+    def total(parts: Iterable[Affine]) -> Affine:
+        """Return the sum of many expressions."""
+        addends = list(parts)
+        terms = [term for part in addends for term in part.terms]
+        return Affine._sum(terms, sum(part.const for part in addends))
 
     def __add__(self, other: int | Affine) -> Affine:
         right = Affine.of(other)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+LONGEST_LINE = 160  # characters of a line that are shown with a diagnostic
+
 
 class DdcError(Exception):
     """The input is bad: one clear line for the person who gave it, exit status 1."""
@@ -42,15 +44,19 @@ class Diagnostic:
 
     def render(self, source: str, filename: str) -> str:
         """Return `file:line:column: error: message`, the line itself, a caret, then the notes."""
-        lines = source.splitlines()
         notes = [f"note: {note}" for note in self.notes]
-        if self.location is None or not 1 <= self.location.line <= len(lines):
+        where, line = self.location, None
+        if where is not None and 1 <= where.line <= source.count("\n") + 1:
+            line = source.split("\n", where.line)[where.line - 1].rstrip("\r")
+        if where is None or line is None:
             return "\n".join([f"{filename}: {self.severity}: {self.message}", *notes])
-        where = self.location
-        text = lines[where.line - 1].expandtabs(1)
         head = f"{filename}:{where.line}:{where.column}: {self.severity}: {self.message}"
-        width = max(1, min(where.width, len(text) - where.column + 1))
-        caret = " " * (where.column - 1) + "^" + "~" * (width - 1)
+        # A window of a long line; what could move the cursor of a terminal is not shown.
+        start = max(0, where.column - 1 - LONGEST_LINE // 2)
+        text = line[start : start + LONGEST_LINE]
+        text = "".join(c if c.isprintable() else "?" if c != "\t" else " " for c in text)
+        at = where.column - 1 - start
+        caret = " " * at + "^" + "~" * (max(1, min(where.width, len(text) - at)) - 1)
         return "\n".join([head, f"  {text}", f"  {caret}", *notes])
 
 

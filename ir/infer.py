@@ -31,6 +31,7 @@ from .types import (
     is_bit,
     with_dims,
 )
+from .wellformed import attribute_problems
 
 Report = Callable[[str, Location | None], None]
 Bounds = dict[str, tuple[Affine, Affine]]
@@ -156,6 +157,8 @@ class _Walk:
         low, high = spec.operands
         if not low <= len(given) <= high:
             raise TypeProblem(f"takes {_count_text(low, high)}, not {len(given)}")
+        for problem in attribute_problems(op):
+            raise TypeProblem(problem)
         known = [t for t in given if t is not None]
         if op.code in ("index", "load"):
             self._check_index(op, given)
@@ -180,10 +183,7 @@ class _Walk:
         for axis, dim, type_ in zip(range(len(given)), dims(given[0]), given[1:]):
             low, high = int_range(element(type_), "index")
             if border == "inside" and (
-                low is None
-                or low < 0
-                or high is None
-                or not dim.at_least(high + 1, self.smallest)
+                low is None or low < 0 or high is None or not dim.at_least(high + 1, self.smallest)
             ):
                 raise TypeProblem(f"index {type_} may lie outside axis {axis} of {dim}")
             if border in ("wrap", "clamp") and not dim.at_least(1, self.smallest):

@@ -178,7 +178,7 @@ def number_text(value: int | Fraction) -> str:
     binary64 number, and as a fraction `p/q` otherwise.
     """
     if isinstance(value, int):
-        return str(value)
+        return str(int(value))  # a bool is an int
     try:
         nearest = float(value)
     except OverflowError:
