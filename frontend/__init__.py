@@ -9,9 +9,29 @@ from pathlib import Path
 
 from ddc.ir import DdcError
 
+from .lower import DECISIONS, Lowered, lower
+from .names import identifier
 from .records import Layer, Network, check_finite, quote
+from .samples import Samples, read_samples
+from .signature import Signature, parse_signature
+from .torch_module import read_module
 
-__all__ = ["READERS", "Layer", "Network", "read", "reader_for"]
+__all__ = [
+    "DECISIONS",
+    "READERS",
+    "Layer",
+    "Lowered",
+    "Network",
+    "Samples",
+    "Signature",
+    "identifier",
+    "lower",
+    "parse_signature",
+    "read",
+    "read_module",
+    "read_samples",
+    "reader_for",
+]
 
 Reader = Callable[[Path, str | None, bool], Network]
 

@@ -24,7 +24,7 @@ def build(model: str, weights: Mapping[str, np.ndarray]) -> list[Layer]:
     torch = import_torch()
     from .torch_module import read_module
 
-    made = _call(model)
+    made: Any = _call(model)
     if not isinstance(made, torch.nn.Module):
         raise DdcError(f"--model {quote(model)} returned {quote(type(made).__name__)}, no Module")
     tensors = {name: torch.from_numpy(_native(array)) for name, array in weights.items()}

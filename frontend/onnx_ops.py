@@ -77,7 +77,7 @@ def _conv_padding(node: Node, spans: list[int], stride: list[int]) -> tuple[tupl
     if mode not in (b"SAME_UPPER", b"SAME_LOWER") or max(stride) > 1:
         raise node.fail("has auto_pad with a stride: export it with explicit pads")
     halves = [(span // 2, span - span // 2) for span in spans]
-    return tuple(pair if mode == b"SAME_UPPER" else pair[::-1] for pair in halves)
+    return tuple((a, b) if mode == b"SAME_UPPER" else (b, a) for a, b in halves)
 
 
 def _pad(node: Node) -> list[Layer]:
