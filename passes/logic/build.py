@@ -224,9 +224,22 @@ def opened(coefficient: int, form: Expr) -> list[tuple[int, Expr]]:
     return [*terms, (coefficient * form.const, TRUE)] if form.const else terms
 
 
+def _opened_differences(terms: list[tuple[int, Expr]]) -> list[tuple[int, Expr]]:
+    """Open nested forms of mixed sign too, whose two halves belong on two sides of a comparison."""
+    return [
+        part
+        for c, term in terms
+        for part in (opened(c, term) if _is_difference(term) else [(c, term)])
+    ]
+
+
+def _is_difference(term: Expr) -> bool:
+    return isinstance(term, Linear) and any(c < 0 for c, _ in term.terms)
+
+
 def compare(op: CompareOp, left: Expr, right: Expr) -> Expr:
     """Build a comparison of integers: constants on the right, no negative terms, no common factor."""
-    whole = linear([*opened(1, left), *opened(-1, right)])
+    whole = linear(_opened_differences([*opened(1, left), *opened(-1, right)]))
     terms = dict((t, c) for c, t in whole.terms) if isinstance(whole, Linear) else {whole: 1}
     bound = -whole.const if isinstance(whole, Linear) else 0
     plain = op not in ("eq", "ne") and set(terms.values()) <= {1}

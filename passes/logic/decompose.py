@@ -14,6 +14,7 @@ from .strategy import Solver
 from .table import BIT, Axis, Bits, Ints, Problem, compatible
 
 _SUBSETS_UP_TO = 8  # axes: every bound set is tried up to here, only pairs and triples beyond
+_BOUND_SET_WORK = 1 << 28  # bound sets tried, times entries
 _EXPAND_UP_TO = 9
 _FULL_SEARCH_UP_TO = 5
 _BEAM = 2
@@ -75,9 +76,11 @@ def disjoint(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer h(A, g(B)) for the first sets A, B without a common axis that allow a bit g."""
     rank = len(problem.axes)
     largest = rank - 1 if rank <= _SUBSETS_UP_TO else 3
+    left = _BOUND_SET_WORK // problem.size
     for length in range(2, largest + 1):
         for bound in combinations(range(rank), length):
-            if not solver.affords(problem.size * 4 + 10_000):
+            left -= 1
+            if left < 0 or not solver.affords(problem.size * 2 + 10_000):
                 return
             classes = _columns(problem, bound)
             if classes is None:

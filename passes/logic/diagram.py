@@ -18,26 +18,12 @@ _ORDERED_SIZE = 1 << 12
 
 def diagrams(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer the logic of the reduced diagram under a good order of the axes."""
-    if not solver.affords(problem.size * 8):
-        return
-    values = filled(problem)
-    for order in _orders(problem, values):
+    paid = solver.affords(problem.size * 8)
+    values = problem.filled
+    for order in _orders(problem, values) if paid else [tuple(range(values.ndim))]:
         expr = _expression(problem, values.transpose(order), order)
         if expr is not None:
             yield expr
-
-
-def filled(problem: Problem) -> Ints:
-    """Replace don't-cares by the value at a neighbouring position, last axis first."""
-    values, care = problem.values.copy(), problem.care.copy()
-    for at in range(values.ndim - 1, -1, -1):
-        if care.all():
-            break
-        source = np.expand_dims(care.argmax(at), at)
-        usable = np.take_along_axis(care, source, at)
-        values = np.where(care, values, np.take_along_axis(values, source, at))
-        care = care | usable
-    return values
 
 
 def _orders(problem: Problem, values: Ints) -> list[tuple[int, ...]]:
@@ -73,13 +59,17 @@ def _expression(problem: Problem, values: Ints, order: Sequence[int]) -> Expr | 
     nodes = 0
     choose = mux if problem.is_logic else select
     for at in reversed(order):
-        rows, ids_flat = np.unique(
-            ids.reshape(-1, ids.shape[-1]), axis=0, return_inverse=True
-        )
-        nodes += len(rows)
+        codes: Ints = ids[..., 0]
+        for i in range(1, ids.shape[-1]):
+            if int(codes.max()) >= 1 << 40:  # renumber before the codes overflow
+                codes = np.unique(codes, return_inverse=True)[1].reshape(codes.shape)
+            codes = codes * len(exprs) + ids[..., i]
+        _, first, ids_flat = np.unique(codes, return_index=True, return_inverse=True)
+        nodes += len(first)
         if nodes > _MOST_NODES:
             return None
-        ids = ids_flat.reshape(ids.shape[:-1])
+        rows = ids.reshape(-1, ids.shape[-1])[first]
+        ids = ids_flat.reshape(codes.shape)
         exprs = [
             _selector(problem.axes[at], [exprs[child] for child in row], choose) for row in rows
         ]

@@ -8,14 +8,16 @@ import numpy as np
 
 from .build import linear, maximum, minimum, modulo, opened, quotient, select
 from .cost import rank
-from .expr import Compare, Const, Expr, Threshold
+from .expr import Compare, Const, Expr, Lookup, Threshold
 from .predicate import members
 from .strategy import Solver, Strategy
 from .threshold import separating_weights
-from .table import Axis, Bits, Ints, Problem
+from .table import Axis, Bits, Ints, Problem, spread
 
 _LARGEST_DIVISOR = 64
 _MOST_CASES = 16
+_FIT_POINTS = 256
+_SPLIT_UP_TO = 9
 
 
 def two_valued(problem: Problem, solver: Solver) -> Iterator[Expr]:
@@ -151,15 +153,21 @@ def cases(problem: Problem, solver: Solver) -> Iterator[Expr]:
     common = max(outputs, key=lambda v: (counts[v], -v))
     orders = {outputs, outputs[::-1], (*(v for v in outputs if v != common), common)}
     for order in sorted(orders):
-        yield _chain(problem, order, solver)
+        chain = _chain(problem, order, solver)
+        if chain is None:
+            return
+        yield chain
 
 
-def _chain(problem: Problem, order: tuple[int, ...], solver: Solver) -> Expr:
+def _chain(problem: Problem, order: tuple[int, ...], solver: Solver) -> Expr | None:
     conditions: list[tuple[int, Expr]] = []
     care = problem.care
     for value in order[:-1]:
         matches = problem.values == value
-        conditions.append((value, solver.solve(problem.with_values(matches, care))))
+        condition = solver.solve(problem.with_values(matches, care))
+        if isinstance(condition, Lookup):
+            return None
+        conditions.append((value, condition))
         care = care & ~matches
     result: Expr = Const(order[-1])
     for value, condition in reversed(conditions):
@@ -208,8 +216,10 @@ def bends(problem: Problem, solver: Solver) -> Iterator[Expr]:
 
 def split_bit(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer a choice by one bit between functions of the other axes."""
+    if not 1 < len(problem.axes) <= _SPLIT_UP_TO:
+        return
     for at, axis in enumerate(problem.axes):
-        if axis.is_bit and len(problem.axes) > 1 and solver.affords(problem.size * 40):
+        if axis.is_bit and solver.affords(problem.size * 40):
             low, high = solver.solve(problem.at(at, 0)), solver.solve(problem.at(at, 1))
             yield select(axis.expr, high, low)
 
@@ -262,14 +272,13 @@ def _fit(
     problem: Problem, where: np.ndarray, exactly: bool = True
 ) -> tuple[list[int], int] | None:
     """Fit an integer linear form to the values at these entries by least squares, rounded."""
-    points = np.argwhere(where)
-    if len(points) < 2:
+    at = spread(np.flatnonzero(where), _FIT_POINTS)
+    if len(at) < 2:
         return None
-    if len(points) > 4096:
-        points = points[:: len(points) // 2048]
-    columns = [axis.numbers[points[:, at]] for at, axis in enumerate(problem.axes)]
-    matrix = np.stack([*columns, np.ones(len(points), dtype=np.int64)], axis=1)
-    wanted = problem.values[tuple(points.T)]
+    points = np.unravel_index(at, problem.values.shape)
+    columns = [axis.numbers[p] for axis, p in zip(problem.axes, points, strict=True)]
+    matrix = np.stack([*columns, np.ones(len(at), dtype=np.int64)], axis=1)
+    wanted = problem.values[points]
     solution = np.linalg.lstsq(matrix.astype(np.float64), wanted.astype(np.float64), rcond=None)[0]
     rounded = np.rint(solution)
     if not np.isfinite(rounded).all() or (np.abs(rounded) > 1 << 31).any():

@@ -11,7 +11,7 @@ from .build import linear
 from .cost import cost, rank
 from .cover import covers
 from .decompose import disjoint, expansions, split_levels, split_literal
-from .diagram import diagrams, filled
+from .diagram import diagrams
 from .evaluate import evaluate
 from .expr import Const, Expr, Lookup, Not, Var
 from .integer import (
@@ -39,6 +39,8 @@ from .threshold import thresholds
 
 _FUEL = (200_000_000, 800_000_000, 8_000_000_000)
 _STEP = 500_000  # work that any subproblem costs, whatever its size
+
+_UNPAID = 1 << 14  # entries of a table that is still drawn as a diagram when the budget is spent
 
 
 @overload
@@ -98,10 +100,21 @@ class _Search:
         problem = without_irrelevant(problem)
         known = self._memo.get(problem.key)
         if known is None:
-            self._fuel -= _STEP
-            solve = self._logic if problem.is_logic else self._integer
+            if not self.affords(_STEP + 10 * problem.size):
+                solve = self._exhausted
+            else:
+                solve = self._logic if problem.is_logic else self._integer
             known = self._memo[problem.key] = min(solve(problem), key=rank)
         return known
+
+    def _exhausted(self, problem: Problem) -> Iterator[Expr]:
+        """Write the table down without any search."""
+        if problem.is_logic and problem.all_bits and len(problem.axes) <= 3:
+            yield minimal(problem)
+            return
+        if problem.size <= _UNPAID:
+            yield from diagrams(problem, self)
+        yield _lookup(problem)
 
     def _logic(self, problem: Problem) -> Iterator[Expr]:
         if len(problem.axes) == 1:
@@ -116,14 +129,12 @@ class _Search:
             if not self._strict:
                 yield from expansions(problem, self)
             return
-        best: list[Expr] = []
-        for strategy in (split_literal, *_NUMERIC_LOGIC):
-            best.extend(strategy(problem, self))
-        yield from best
         many = len(problem.axes) if len(problem.axes) > 5 else 0
-        enough = _floor(problem) + many
-        if best and cost(min(best, key=rank)) <= enough:
-            return
+        for strategy in (split_literal, *_NUMERIC_LOGIC):
+            found = list(strategy(problem, self))
+            yield from found
+            if found and min(map(cost, found)) <= _floor(problem) + many:
+                return
         merged = _merged(problem)
         if merged.size < problem.size or merged.axes != problem.axes:
             yield self.solve(merged)
@@ -206,7 +217,7 @@ def _merged(problem: Problem) -> Problem:
 
 
 def _lookup(problem: Problem) -> Expr:
-    values = tuple(int(v) for v in filled(problem).ravel())
+    values: tuple[int, ...] = tuple(problem.filled.ravel().tolist())
     args: list[Expr] = []
     levels: list[tuple[int, ...]] = []
     for axis in problem.axes:

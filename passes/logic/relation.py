@@ -12,11 +12,13 @@ from .cost import cost
 from .expr import Const, Expr
 from .predicate import members
 from .strategy import Solver
-from .table import Axis, Bits, Ints, Problem, open_grid
+from .table import Axis, Bits, Ints, Problem, open_grid, spread
 
-_MOST_AXES = 12
-_MOST_ATOMS = 400
-_LONGEST = 8
+_MOST_AXES = 24
+_MOST_ATOMS = 600
+_LONGEST = 12
+_SAMPLE = 2048  # points of the off-set
+_ROUNDS = 20
 
 Atom = tuple[Expr, int, Bits]  # the relation, its cost, and where it holds (broadcastable)
 
@@ -27,7 +29,7 @@ def relations(problem: Problem, solver: Solver) -> Iterator[Expr]:
     if rank < 2 or rank > _MOST_AXES or (problem.all_bits and rank < 4):
         return
     for one, negate in ((problem, False), (problem.inverted(), True)):
-        if not solver.affords(problem.size * rank * rank * 2):
+        if not solver.affords(problem.size * rank * rank // 2 + 100_000):
             return
         found = _conjunction(one)
         if found is not None:
@@ -74,15 +76,34 @@ def _conjunction(problem: Problem) -> Expr | None:
     atoms = list(_implied(problem))
     if not 0 < len(atoms) <= _MOST_ATOMS:
         return None
-    points = np.argwhere(problem.off)
+    # Choose on a sample of the off-set; add a point that the choice lets through, and repeat.
+    points = np.flatnonzero(problem.off)
+    sample = spread(points, _SAMPLE)
+    for _ in range(_ROUNDS):
+        chosen = _choose(atoms, np.unravel_index(sample, problem.values.shape))
+        if chosen is None or len(chosen) > _LONGEST:
+            return None
+        holds = atoms[chosen[0]][2]
+        for i in chosen[1:]:
+            holds = holds & atoms[i][2]
+        wrong = np.flatnonzero(np.broadcast_to(holds, problem.values.shape) & problem.off)
+        if not len(wrong):
+            return conjoin(atoms[i][0] for i in chosen)
+        sample = np.append(sample, spread(wrong, 16))
+    return None
+
+
+def _choose(atoms: list[Atom], points: tuple[Ints, ...]) -> list[int] | None:
+    """Choose atoms of small cost such that one of them excludes each point."""
     excluded = np.stack(
-        [~np.broadcast_to(holds, problem.values.shape)[tuple(points.T)] for _, _, holds in atoms]
+        [~holds[tuple(p if n > 1 else 0 * p for p, n in zip(points, holds.shape, strict=True))]
+         for _, _, holds in atoms]
     )
     if not excluded.any(0).all():
         return None
     prices = np.array([price for _, price, _ in atoms])
     chosen: list[int] = []
-    left = np.ones(len(points), dtype=np.bool_)
+    left = np.ones(excluded.shape[1], dtype=np.bool_)
     while left.any():
         best = int((excluded[:, left].sum(1) / (prices + 1)).argmax())
         chosen.append(best)
@@ -91,14 +112,18 @@ def _conjunction(problem: Problem) -> Expr | None:
         others = [j for j in chosen if j != i]
         if others and excluded[others].any(0).all():
             chosen = others
-    return conjoin(atoms[i][0] for i in sorted(chosen)) if len(chosen) <= _LONGEST else None
+    return sorted(chosen)
 
 
 def _implied(problem: Problem) -> Iterator[Atom]:
     """List relations on one or two axes that hold wherever the function does."""
     rank = len(problem.axes)
     positions = problem.positions()
+    points = np.flatnonzero(problem.on)
+    sample = np.unravel_index(spread(points, _SAMPLE), problem.values.shape)
     for at, axis in enumerate(problem.axes):
+        if len(np.unique(sample[at])) == len(axis):
+            continue
         others = tuple(i for i in range(rank) if i != at)
         allowed = problem.on.any(others)
         if not allowed.all():
@@ -109,6 +134,8 @@ def _implied(problem: Problem) -> Iterator[Atom]:
         if not (one.is_numeric and other.is_numeric):
             continue
         others = tuple(at for at in range(rank) if at not in (i, j))
+        if _all_seen(sample[i], sample[j], len(one), len(other)):
+            continue
         seen = problem.on.any(others)
         for sign in (-1, 1):
             form = np.add(*open_grid([one.numbers, sign * other.numbers]))
@@ -117,6 +144,10 @@ def _implied(problem: Problem) -> Iterator[Atom]:
             both_bits = one.is_bit and other.is_bit
             for expr, holds in _bounds(terms, form, seen, both_bits):
                 yield expr, cost(expr), holds.reshape(shape)
+
+
+def _all_seen(left: Ints, right: Ints, rows: int, columns: int) -> bool:
+    return len(np.unique(left * columns + right)) == rows * columns
 
 
 def _bounds(

@@ -10,10 +10,13 @@ import numpy as np
 from .build import invert, linear
 from .expr import Compare, Const, Expr
 from .strategy import Solver
-from .table import Axis, Ints, Problem, compatible
+from .table import Axis, Ints, Problem, compatible, spread
 
 Member = tuple[int, bool]  # axis, and whether its values count backwards
 Class = list[Member]
+
+_SAMPLED_FROM = 1 << 14
+_SAMPLE = 1024
 
 
 def counts(problem: Problem, solver: Solver) -> Iterator[Expr]:
@@ -63,6 +66,8 @@ def _interchangeable(problem: Problem, i: int, j: int) -> bool | None:
     """Say whether swapping two axes (True: one of them reversed) keeps the function."""
     values, care = problem.values, problem.care
     for backwards in (False, True):
+        if not _agrees_on_sample(problem, i, j, backwards):
+            continue
         if backwards and not _evenly_spaced(problem.axes[j].numbers):
             break
         turned = np.flip(values, j) if backwards else values
@@ -70,6 +75,19 @@ def _interchangeable(problem: Problem, i: int, j: int) -> bool | None:
         if compatible(turned, turned_care, turned.swapaxes(i, j), turned_care.swapaxes(i, j)):
             return backwards
     return None
+
+
+def _agrees_on_sample(problem: Problem, i: int, j: int, backwards: bool) -> bool:
+    """Compare a few entries first: most pairs of a large table differ on them."""
+    if problem.size < _SAMPLED_FROM:
+        return True
+    at = spread(np.arange(problem.size), _SAMPLE)
+    points = list(np.unravel_index(at, problem.values.shape))
+    last = len(problem.axes[j]) - 1
+    swapped = [*points]
+    swapped[i], swapped[j] = (last - points[j], last - points[i]) if backwards else (points[j], points[i])
+    one, other = tuple(points), tuple(swapped)
+    return compatible(problem.values[one], problem.care[one], problem.values[other], problem.care[other])
 
 
 def _evenly_spaced(numbers: Ints) -> bool:
@@ -84,7 +102,8 @@ def _over_sums(problem: Problem, classes: list[Class]) -> Problem | None:
         terms: list[tuple[int, Expr]] = []
         turned = [back for _, back in members]
         # One bit that counts against several others reads better negated.
-        negate = problem.axes[members[0][0]].is_bit and min(sum(turned), turned.count(False)) == 1
+        bits = len(members) > 2 and problem.axes[members[0][0]].is_bit
+        negate = bits and min(sum(turned), turned.count(False)) == 1
         fewer = negate and sum(turned) > 1
         for at, back in members:
             column = problem.grid_of(at)

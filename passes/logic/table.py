@@ -118,6 +118,19 @@ class Problem:
     def key(self) -> tuple[object, ...]:
         return self.axes, self.values.tobytes(), self.care.tobytes()
 
+    @cached_property
+    def filled(self) -> Ints:
+        """Give the values with don't-cares replaced by a neighbour's value, last axis first."""
+        values, care = self.values, self.care
+        for at in range(values.ndim - 1, -1, -1):
+            if care.all():
+                break
+            source = np.expand_dims(care.argmax(at), at)
+            usable = np.take_along_axis(care, source, at)
+            values = np.where(care, values, np.take_along_axis(values, source, at))
+            care = care | usable
+        return values
+
     def with_values(self, values: NDArray[Any], care: Bits | None = None) -> Problem:
         """Return another function over the same axes."""
         care = self.care if care is None else care
@@ -177,6 +190,14 @@ def open_grid(columns: Sequence[Ints]) -> list[Ints]:
     """Lay 1-D columns along separate axes, so that they broadcast to their product."""
     rank = len(columns)
     return [c.reshape((1,) * i + (-1,) + (1,) * (rank - 1 - i)) for i, c in enumerate(columns)]
+
+
+def spread(entries: Ints, limit: int) -> Ints:
+    """Pick at most `limit` entries by golden-ratio steps, which no axis of a table lines up with."""
+    if len(entries) <= limit:
+        return entries
+    step = int(len(entries) * 0.6180339887) | 1
+    return entries[np.unique(np.arange(limit) * step % len(entries))]
 
 
 def compatible(values: Ints, care: Bits, other: Ints, other_care: Bits) -> bool:
