@@ -1,0 +1,255 @@
+"""Rolling, generalising and naming: from tables of single outputs to generic loops."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from ddc.ir import BIT, Int, Module, OneHot, verify, walk
+from ddc.ir.interpreter import run
+from ddc.passes import Context
+from ddc.passes import run as run_passes
+from tests.passes.families import Place, Rule, module_of, ring
+
+PIPELINE = "roll,minimise,fold,cse,reduce-terms,fold,dce,generalise,name"
+
+
+def compiled(module: Module, passes: str = PIPELINE) -> Module:
+    return run_passes(module, passes)
+
+
+def sizes(module: Module) -> list[str]:
+    return [size.name for size in module.entry.sizes]
+
+
+def codes(module: Module) -> list[str]:
+    return [op.code for op in walk(module.entry.body)]
+
+
+def answer(module: Module, **inputs: object) -> list[int]:
+    (value,) = run(module, inputs)
+    return np.asarray(value).tolist()
+
+
+def elementary(number: int, size: int) -> Rule:
+    def rule(at: Place, given: object) -> int:
+        cells = dict(given)  # type: ignore[call-overload]
+        index = 0
+        for d in (-1, 0, 1):
+            index = 2 * index + cells.get(("x", ((at[0] + d) % size,)), 0)
+        return number >> index & 1
+
+    return rule
+
+
+def step(number: int, cells: Sequence[int]) -> list[int]:
+    n = len(cells)
+    return [number >> (4 * cells[i - 1] + 2 * cells[i] + cells[(i + 1) % n]) & 1 for i in range(n)]
+
+
+@pytest.mark.parametrize("number", [0, 30, 51, 90, 110, 150, 170, 184, 232, 240, 255])
+def test_ring_becomes_one_generic_map(number: int) -> None:
+    offsets = (-1, 0, 1) if number not in (0, 255) else ()
+    module = compiled(
+        module_of({"x": (BIT, (9,))}, (9,), ring("x", 9, offsets), elementary(number, 9))
+    )
+    assert sizes(module) == ["N"]
+    assert codes(module).count("map") == 1
+    for length in (1, 2, 3, 8, 40):
+        cells = [random.Random(length).randint(0, 1) for _ in range(length)]
+        assert answer(module, x=cells) == step(number, cells)
+
+
+def test_two_cells_do_not_tell_left_from_right() -> None:
+    context = Context()
+    module = module_of(
+        {"x": (BIT, (2,))}, (2,), ring("x", 2, (0, 1)), lambda at, g: min(g.values())
+    )
+    kept = run_passes(module, PIPELINE, context)
+    assert sizes(kept) == []
+    assert any("keeps its size 2" in note for note in context.notes)
+
+
+def test_zero_border_is_found_where_reads_leave_the_array() -> None:
+    def reads(at: Place) -> list[tuple[str, Place]]:
+        return [("x", (at[0] + d,)) for d in (-2, 1) if 0 <= at[0] + d < 11]
+
+    def rule(at: Place, given: object) -> int:
+        cells = dict(given)  # type: ignore[call-overload]
+        return cells.get(("x", (at[0] - 2,)), 0) & (1 - cells.get(("x", (at[0] + 1,)), 0))
+
+    module = compiled(module_of({"x": (BIT, (11,))}, (11,), reads, rule))
+    assert sizes(module) == ["N"]
+    cells = [1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 0, 1, 0]
+    padded = [0, 0, *cells, 0]
+    expected = [padded[i] & (1 - padded[i + 3]) for i in range(len(cells))]
+    assert answer(module, x=cells) == expected
+
+
+def test_border_of_ones_and_clamped_border() -> None:
+    for border in ("ones", "clamp"):
+
+        def reads(at: Place) -> list[tuple[str, Place]]:
+            return [
+                ("x", (max(at[0] + d, 0),)) for d in (-1, 0) if border == "clamp" or at[0] + d >= 0
+            ]
+
+        def rule(at: Place, given: object) -> int:
+            cells = dict(given)  # type: ignore[call-overload]
+            left = cells.get(
+                ("x", (max(at[0] - 1, 0),)) if border == "clamp" else ("x", (at[0] - 1,)), 1
+            )
+            return left ^ cells["x", at]
+
+        module = compiled(module_of({"x": (BIT, (7,))}, (7,), reads, rule))
+        assert sizes(module) == ["N"]
+        first = 1 if border == "ones" else 0
+        expected = [first ^ 0 if border == "clamp" else 1 ^ 0, 1, 1, 0, 1]
+        assert answer(module, x=[0, 1, 0, 0, 1]) == expected
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (6, 6), (3, 4, 5)])
+def test_grids_wrap_on_every_axis(shape: Place) -> None:
+    rank = len(shape)
+    window = list(itertools.product((-1, 0, 1), repeat=rank))
+
+    def reads(at: Place) -> list[tuple[str, Place]]:
+        nearest = [o for o in window if sum(map(abs, o)) <= 1]
+        return [("g", tuple((a + d) % s for a, d, s in zip(at, o, shape))) for o in nearest]
+
+    def rule(at: Place, given: object) -> int:
+        return int(sum(dict(given).values()) >= rank + 1)  # type: ignore[call-overload]
+
+    module = compiled(module_of({"g": (BIT, shape)}, shape, reads, rule))
+    assert len(sizes(module)) == rank
+    grid = np.random.default_rng(1).integers(0, 2, [s + 2 for s in shape])
+    total = grid.copy()
+    for axis in range(rank):
+        total = total + np.roll(grid, 1, axis) + np.roll(grid, -1, axis)
+    assert answer(module, g=grid) == (total >= rank + 1).astype(int).tolist()
+
+
+def test_stride_reversal_and_valid_window_follow_the_size() -> None:
+    pairs = module_of(
+        {"x": (BIT, (8,))},
+        (4,),
+        lambda at: [("x", (2 * at[0],)), ("x", (2 * at[0] + 1,))],
+        lambda at, given: max(given.values()),
+    )
+    assert answer(compiled(pairs), x=[0, 0, 0, 1, 1, 1]) == [0, 1, 1]
+    mirror = module_of(
+        {"x": (BIT, (6,))}, (6,), lambda at: [("x", (5 - at[0],))], lambda at, g: sum(g.values())
+    )
+    assert answer(compiled(mirror), x=[1, 0, 0]) == [0, 0, 1]
+    window = module_of(
+        {"x": (BIT, (7,))},
+        (5,),
+        lambda at: [("x", (at[0] + d,)) for d in range(3)],
+        lambda at, given: int(sum(given.values()) == 1),
+    )
+    assert answer(compiled(window), x=[1, 0, 0, 0]) == [1, 0]
+
+
+def test_inputs_of_several_kinds_share_their_size() -> None:
+    def rule(at: Place, given: object) -> int:
+        values = dict(given)  # type: ignore[call-overload]
+        return int(values["t", at] == 2 and values["s", at] == -1 or values["mode", ()] == 1)
+
+    module = compiled(
+        module_of(
+            {"t": (OneHot(3), (5,)), "s": (Int.of(-1, 1), (5,)), "mode": (BIT, ())},
+            (5,),
+            lambda at: [("t", at), ("s", at), ("mode", ())],
+            rule,
+        )
+    )
+    assert sizes(module) == ["N"]
+    assert answer(module, t=[2, 2, 1], s=[-1, 1, -1], mode=0) == [1, 0, 0]
+    assert answer(module, t=[2, 2], s=[-1, 1], mode=1) == [1, 1]
+
+
+def test_first_entry_of_its_own_is_cut_off() -> None:
+    def reads(at: Place) -> list[tuple[str, Place]]:
+        return [("x", (0,))] if at[0] == 0 else [("x", (at[0] - 1,)), ("x", at)]
+
+    def rule(at: Place, given: object) -> int:
+        values = list(dict(given).values())  # type: ignore[call-overload]
+        return 1 - values[0] if at[0] == 0 else values[0] ^ values[1]
+
+    module = compiled(module_of({"x": (BIT, (8,))}, (8,), reads, rule))
+    assert "concat" in codes(module) or "map" in codes(module)
+    for cells in itertools.islice(itertools.product((0, 1), repeat=8), 0, 256, 7):
+        expected = [1 - cells[0]] + [cells[i - 1] ^ cells[i] for i in range(1, 8)]
+        assert answer(module, x=list(cells)) == expected
+
+
+def test_outputs_without_a_common_rule_stay_unrolled() -> None:
+    table = random.Random(3)
+    truth = {at: [table.randint(0, 1) for _ in range(4)] for at in range(6)}
+    module = module_of(
+        {"x": (BIT, (6,))},
+        (6,),
+        lambda at: [("x", at), ("x", ((at[0] * 5 + 2) % 6,))],
+        lambda at, g: truth[at[0]][sum(v << i for i, v in enumerate(g.values()))],
+    )
+    final = compiled(module)
+    for cells in itertools.product((0, 1), repeat=6):
+        assert answer(final, x=list(cells)) == answer(module, x=list(cells))
+
+
+@pytest.mark.parametrize("kind", ["sum", "parity", "all", "any", "most"])
+def test_symmetric_functions_become_reductions(kind: str) -> None:
+    rules = {
+        "sum": sum,
+        "parity": lambda v: sum(v) % 2,
+        "all": min,
+        "any": max,
+        "most": lambda v: int(sum(v) > 3),
+    }
+    module = compiled(
+        module_of(
+            {"x": (BIT, (6,))},
+            (),
+            lambda at: [("x", (i,)) for i in range(6)],
+            lambda at, given: int(rules[kind](list(given.values()))),
+            Int(0, 6) if kind == "sum" else BIT,
+        )
+    )
+    assert "reduce" in codes(module)
+    # A majority of six may mean "more than three" or "more than half": its size is kept.
+    assert bool(sizes(module)) == (kind != "most")
+    for length in (6,) if kind == "most" else (1, 6, 9):
+        for seed in range(20):
+            bits = [random.Random(100 * length + seed).randint(0, 1) for _ in range(length)]
+            assert answer(module, x=bits) == int(rules[kind](bits))
+
+
+def test_random_families_keep_their_meaning() -> None:
+    source = random.Random(7)
+    for _ in range(30):
+        size = source.randint(2, 6)
+        offsets = source.sample(range(-2, 3), source.randint(1, 3))
+        wrap = source.random() < 0.5
+        number = source.getrandbits(8)
+
+        def reads(at: Place) -> list[tuple[str, Place]]:
+            places = [at[0] + d for d in offsets]
+            kept = [p % size for p in places] if wrap else [p for p in places if 0 <= p < size]
+            return [("x", (p,)) for p in kept]
+
+        def rule(at: Place, given: object) -> int:
+            index = 0
+            for d in offsets:
+                place = (at[0] + d) % size if wrap else at[0] + d
+                index = 2 * index + dict(given).get(("x", (place,)), 0)  # type: ignore[call-overload]
+            return number >> index & 1
+
+        module = module_of({"x": (BIT, (size,))}, (size,), reads, rule)
+        final = compiled(module)
+        assert not verify(final)
+        for cells in itertools.product((0, 1), repeat=size):
+            assert answer(final, x=list(cells)) == answer(module, x=list(cells))
