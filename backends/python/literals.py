@@ -1,0 +1,43 @@
+"""Constant arrays as Python literals: exact, and compact where they are large."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ddc.ir import Constant, DdcError
+
+INLINE = 64  # entries of a constant written as nested tuples
+LARGEST = 1 << 22  # entries of a constant that is written at all
+
+
+def constant_literal(constant: Constant) -> str:
+    """Return an expression for a constant array as nested tuples."""
+    array = constant.array
+    if array.size > LARGEST:
+        raise DdcError(f"a constant of {array.size} numbers is too large for Python text")
+    if array.size <= INLINE:
+        return nested(array.tolist(), array.ndim)
+    kind = "float" if array.dtype.kind == "f" else "int"
+    rows = array.reshape(-1, array.shape[-1]).tolist()
+    text = "\n".join(" ".join(number(v) for v in row) for row in rows)
+    entry = f"tuple(tuple({kind}(v) for v in row.split()) for row in _TEXT.splitlines())"
+    if array.ndim == 1:
+        entry = f"tuple({kind}(v) for v in _TEXT.split())"
+    for size in reversed(array.shape[1:-1]):
+        entry = f"tuple(zip(*[iter({entry})] * {size}))"
+    return entry.replace("_TEXT", f'"""\\\n{text}\n"""')
+
+
+def number(value: Any) -> str:
+    """Return the shortest exact text of a number."""
+    return repr(value)
+
+
+def nested(value: Any, rank: int) -> str:
+    """Return nested tuples of numbers."""
+    if rank == 0:
+        text = number(value)
+        return f'float("{text}")' if text in ("nan", "inf", "-inf") else text
+    items: Sequence[str] = [nested(v, rank - 1) for v in value]
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
