@@ -211,7 +211,7 @@ class _Walk:
     def _check_symbols(self, at: Affine) -> None:
         unknown = sorted(at.symbols() - self.smallest.keys() - self.bounds.keys())
         if unknown:
-            raise TypeProblem(f"index uses {unknown[0]}, which is no loop variable or size here")
+            raise TypeProblem(f"uses {unknown[0]}, which is no loop variable or size here")
 
     def _structured(self, op: Op, visible: set[str]) -> Sequence[Type | None]:
         assert op.body is not None

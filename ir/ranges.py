@@ -19,6 +19,7 @@ from .types import (
     element,
     int_bounds,
     int_type,
+    known_bound,
     levels,
 )
 
@@ -60,9 +61,9 @@ def multiply_ranges(a: Range, b: Range) -> Range:
     """Return the range of a product."""
     if None in a or None in b:
         nonnegative = all(low is not None and low >= 0 for low, _ in (a, b))
-        return (a[0] or 0) * (b[0] or 0) if nonnegative else None, None
+        return known_bound((a[0] or 0) * (b[0] or 0)) if nonnegative else None, None
     corners = [x * y for x in a for y in b if x is not None and y is not None]
-    return min(corners), max(corners)
+    return known_bound(min(corners)), known_bound(max(corners))
 
 
 def join_ranges(ranges: Sequence[Range]) -> Range:

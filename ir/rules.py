@@ -36,6 +36,7 @@ from .types import (
     int_bounds,
     int_type,
     is_bit,
+    known_bound,
     levels,
     with_dims,
 )
@@ -192,7 +193,7 @@ def _power(_: Op, scalars: list[Scalar]) -> Scalar:
         high = base[1] ** exponent[1] if bounded and base[1] is not None and exponent[1] else None
         if exponent == (0, 0):
             high = 1
-        return Int(0, None if high is None else max(1, high))
+        return Int(0, None if high is None else known_bound(max(1, high)))
     return INT
 
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 from .affine import Affine
 
 LARGEST_RANGE = 1 << 16  # an int type with more values than this is not enumerated
+LARGEST_BOUND = 4096  # bits of a literal, and of a bound that is kept
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,14 @@ def int_bounds(scalar: Scalar) -> tuple[int | None, int | None] | None:
 
 
 def int_type(low: int | None, high: int | None) -> Bit | Int:
-    """Return the type of that range; 0..1 is a bit."""
+    """Return the type of that range; 0..1 is a bit, and a bound of many digits is none."""
+    low, high = known_bound(low), known_bound(high)
     return BIT if (low, high) == (0, 1) else Int(low, high)
+
+
+def known_bound(bound: int | None) -> int | None:
+    """Return the bound, None where it has so many digits that ranges would grow without end."""
+    return None if bound is None or bound.bit_length() > LARGEST_BOUND else bound
 
 
 def levels(scalar: Scalar) -> tuple[int, ...] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from .errors import Diagnostic, DiagnosticsError, Location
 from .infer import infer
 from .module import Function, Module, Op
 from .types import element, is_bit
-from .wellformed import constant_problem, function_problems
+from .wellformed import constant_problem, function_problems, shown
 
 LARGEST_REPORT = 20  # more problems of one text are only counted
 
@@ -20,8 +21,8 @@ def verify(module: Module) -> list[Diagnostic]:
     def report(message: str, location: Location | None) -> None:
         found.append(Diagnostic(message, location))
 
-    _check_distinct([f.name for f in module.functions], "function @", report)
-    _check_distinct([name for name, _ in module.constants], "constant @", report)
+    _check_distinct(((f.name, f.location) for f in module.functions), "function @", report)
+    _check_distinct(((name, None) for name, _ in module.constants), "constant @", report)
     if not module.functions:
         report("a module needs at least one function", None)
     for name, constant in module.constants:
@@ -40,8 +41,9 @@ def _check_function(function: Function, report: _Report) -> None:
     def about(message: str, op: Op | None) -> None:
         report(message, function.location if op is None else op.location)
 
-    _check_distinct([s.name for s in function.sizes], "size ", report)
-    _check_distinct([r.name for r in function.results], "result %", report)
+    where = function.location
+    _check_distinct(((s.name, where) for s in function.sizes), "size ", report)
+    _check_distinct(((r.name, where) for r in function.results), "result %", report)
     function_problems(function, about)
 
 
@@ -67,11 +69,13 @@ def _place(problem: Diagnostic) -> tuple[int, int]:
     return (0, 0) if where is None else (where.line, where.column)
 
 
-def _check_distinct(names: list[str], what: str, report: _Report) -> None:
+def _check_distinct(
+    names: Iterable[tuple[str, Location | None]], what: str, report: _Report
+) -> None:
     seen: set[str] = set()
-    for name in names:
+    for name, location in names:
         if name in seen:
-            report(f"{what}{name} is defined twice", None)
+            report(f"{what}{shown(name)[1:-1]} is defined twice", location)
         seen.add(name)
 
 

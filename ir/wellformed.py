@@ -12,13 +12,24 @@ from .affine import Affine
 from .evidence import METHODS
 from .module import Attr, Block, Constant, Function, Global, Op, operands_of, walk
 from .ops import OPS, STRUCTURED, AttrSpec
-from .types import Array, Category, Int, Missing, OneHot, Real, Scalar, Type, dims, element
+from .types import (
+    LARGEST_BOUND,
+    Array,
+    Category,
+    Int,
+    Missing,
+    OneHot,
+    Real,
+    Scalar,
+    Type,
+    dims,
+    element,
+)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*\Z")
 BORDERS = ("inside", "wrap", "clamp", "else")
 DTYPES = ("float32", "float64", "int64")
 LARGEST_DEPTH = 50  # bodies inside bodies
-LARGEST_BITS = 4096  # of a literal
 LARGEST_INDEX = 1 << 62  # of a number in an index, a dim or a loop
 
 
@@ -38,11 +49,13 @@ def shown(text: str) -> str:
 def number_problem(value: object) -> str | None:
     """Return what is wrong with a literal, None where nothing is."""
     if isinstance(value, int):
-        return None if value.bit_length() <= LARGEST_BITS else f"an int of over {LARGEST_BITS} bits"
+        return (
+            None if value.bit_length() <= LARGEST_BOUND else f"an int of over {LARGEST_BOUND} bits"
+        )
     if not isinstance(value, Fraction):
         return "a value that is no number"
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > LARGEST_BITS:
-        return f"a real of over {LARGEST_BITS} bits"
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > LARGEST_BOUND:
+        return f"a real of over {LARGEST_BOUND} bits"
     try:
         float(value)
     except OverflowError:
