@@ -38,7 +38,8 @@ def _candidates(network: Network, signature: Signature) -> Iterator[dict[str, in
     """Yield sizes in increasing order: those of the right total width, or all small ones."""
     width = vector_width(network) if feed_of(network).mode == "vector" else None
     *outer, last = signature.letters
-    limit = MAX_GUESSED if width is None else width
+    cut = sum(max(0, -d.const) for _, t in signature.params for d in dims(t))
+    limit = MAX_GUESSED if width is None else width + min(cut, MAX_GUESSED)
     steps = 0
     for values in product(range(1, limit + 1), repeat=len(outer)):
         sizes = dict(zip(outer, values, strict=True))

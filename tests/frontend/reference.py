@@ -90,6 +90,7 @@ def convolve(layer: Layer, x: Numbers) -> Numbers:
             rows = slice(group * outs, (group + 1) * outs)
             window = x[slice(None), slice(group * ins, (group + 1) * ins), *cut]
             sums = np.tensordot(window, weight[rows], (range(1, axes + 2), range(1, axes + 2)))
-            result[slice(None), rows, *place] = sums
+            target: Any = (slice(None), rows, *place)
+            result[target] = sums
     result += layer.tensors.get("bias", np.zeros(1)).reshape(-1, *[1] * axes)
     return result

@@ -110,6 +110,7 @@ def test_against_onnx_itself(tmp_path: Path) -> None:
     inputs = RNG.normal(size=(5, 2)).astype(np.float32)
     from onnx.reference import ReferenceEvaluator
 
+    expected: Any
     (expected,) = ReferenceEvaluator(model).run(None, {"x": inputs})
     network = load(model, tmp_path)
     answer = reference.run(network, inputs.astype(np.float64))
