@@ -57,7 +57,7 @@ def minimise(table: Table, *, effort: int = 1, give_up: int | None = None) -> Ex
     """
     problem = _problem(table)
     # Logic of at most three bits stays in the and/or/xor/not of its minimal circuit.
-    strict = problem.all_bits and len(problem.axes) <= 3
+    strict = _is_small(problem)
     expr = _Search(_FUEL[effort], strict).solve(problem)
     bits = [at for at, axis in enumerate(problem.axes) if axis.is_bit]
     if not strict:
@@ -97,7 +97,8 @@ class _Search:
     def solve(self, problem: Problem) -> Expr:
         if len(problem.outputs) < 2:
             return Const(problem.outputs[0] if problem.outputs else 0)
-        problem = without_irrelevant(problem)
+        if problem.full or not _is_small(problem):  # small: the best completion may need them
+            problem = without_irrelevant(problem)
         known = self._memo.get(problem.key)
         if known is None:
             if not self.affords(_STEP + 10 * problem.size):
@@ -109,7 +110,7 @@ class _Search:
 
     def _exhausted(self, problem: Problem) -> Iterator[Expr]:
         """Write the table down without any search."""
-        if problem.is_logic and problem.all_bits and len(problem.axes) <= 3:
+        if _is_small(problem):
             yield minimal(problem)
             return
         if problem.size <= _UNPAID:
@@ -122,7 +123,7 @@ class _Search:
             yield from remainders(problem, self)
             yield from quotients(problem, self)
             return
-        if problem.all_bits and len(problem.axes) <= 3:
+        if _is_small(problem):
             yield minimal(problem)
             yield from thresholds(problem, self)
             yield from counts(problem, self)
@@ -180,6 +181,10 @@ _INTEGER: tuple[Strategy, ...] = (
     cases,
     split_range,
 )
+
+
+def _is_small(problem: Problem) -> bool:
+    return problem.is_logic and problem.all_bits and len(problem.axes) <= 3
 
 
 def _floor(problem: Problem) -> int:

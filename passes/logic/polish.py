@@ -51,7 +51,7 @@ def _rewrite(
                 if (op == "le" or op == "lt") and k + (op == "le") in (1, len(counted)):
                     return invert(at_least(k + (op == "le"), counted))
             if op in ("eq", "ne") and k == 1 and len(counted) == 2 and _are_bits(terms, bits):
-                return exclusive((*counted, Const(int(op == "ne"))))
+                return exclusive(counted) if op == "eq" else Compare("eq", *counted)
             return compare(op, *operands)
         case Compare("eq" | "ne" as op, Mod(_, 2), Const(k)) if _is_bit(operands[0], bits):
             return exclusive((operands[0], Const((k + (op == "eq")) % 2)))
