@@ -9,6 +9,7 @@ import numpy as np
 
 from ddc.ir import DdcError
 
+from .files import DAMAGE
 from .records import quote
 from .tensors import DTYPES, decode
 
@@ -34,7 +35,7 @@ class Archive:
         _check_magic(data)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError):
+        except DAMAGE:
             raise DdcError(
                 "a damaged or truncated checkpoint: its zip directory is broken"
             ) from None
@@ -87,14 +88,7 @@ class Archive:
             raise DdcError("an archive whose entries overlap")
         try:
             data = self._zip.read(entry)
-        except (
-            zipfile.BadZipFile,
-            EOFError,
-            OSError,
-            NotImplementedError,
-            RuntimeError,
-            ValueError,
-        ):
+        except DAMAGE:
             raise DdcError(f"entry {quote(name)} is damaged or truncated") from None
         if len(data) != entry.file_size:
             raise DdcError(f"entry {quote(name)} is truncated")

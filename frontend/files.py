@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import stat
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 
 from ddc.ir import DdcError
 
 MAX_FILE_BYTES = 1 << 32
+
+# What the standard zip reader raises on archives that are damaged, or made to be.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def read_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:

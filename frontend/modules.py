@@ -10,6 +10,7 @@ import numpy as np
 from ddc.ir import DdcError
 
 from .records import Layer, describe_shapes, quote
+from .tensors import widen
 from .unpickle import ModuleRecord
 
 MAX_LAYERS = 10_000
@@ -241,7 +242,7 @@ def _batch_norm(axes: int) -> Build:
         tensors = {"mean": mean, "variance": variance} | vectors
         eps = module.number("eps")
         # NaN is left to the check of all weights, which names the index.
-        if eps < 0 or bool((variance.astype(np.float64) + eps <= 0).any()):
+        if eps < 0 or bool((widen(variance) + eps <= 0).any()):
             raise module.fail("has a variance that is not positive")
         return Layer("batch_norm", module.path, {"eps": eps, "axes": axes}, tensors)
 

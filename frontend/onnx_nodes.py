@@ -9,6 +9,7 @@ import numpy as np
 from ddc.ir import DdcError
 
 from .records import quote
+from .tensors import widen
 
 if TYPE_CHECKING:
     from .onnx import Walk
@@ -113,5 +114,5 @@ def array_of(tensor: Any) -> np.ndarray:
     except (ValueError, TypeError, KeyError) as error:
         raise DdcError(f"tensor {quote(tensor.name)} is broken: {quote(error)}") from None
     if tensor.data_type in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
-        array = array.astype(np.float32)
+        array = widen(array, "<f4")
     return array

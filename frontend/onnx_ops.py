@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from .chain import linear, vector
 from .onnx_nodes import MAX_AXES, Node
 from .records import Layer
+from .tensors import widen
 
 FAR = 1 << 31  # the end of a slice that means "to the end"
 
@@ -132,7 +131,7 @@ def _batch_norm(node: Node) -> list[Layer]:
     eps = float(node.attrs.get("epsilon", 1e-5))
     if len({array.shape for array in tensors.values()}) > 1:
         raise node.fail("has statistics of different sizes")
-    if eps < 0 or bool((tensors["variance"].astype(np.float64) + eps <= 0).any()):
+    if eps < 0 or bool((widen(tensors["variance"]) + eps <= 0).any()):
         raise node.fail("has a variance that is not positive")
     return [Layer("batch_norm", node.path, {"eps": eps, "axes": 0}, tensors)]
 

@@ -7,7 +7,6 @@ import io
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from ddc.ir import BIT, REAL, Affine, DdcError, Int, Scalar, with_dims
 
-from .files import read_bytes
+from .files import DAMAGE, read_bytes
 from .names import identifier
 from .records import about, quote
 from .signature import Signature
@@ -25,7 +24,6 @@ from .signature import Signature
 MAX_BYTES = 1 << 30
 MAX_COLUMNS = 4096
 FEW = 256  # integers in a range up to this wide are an int type, others are real numbers
-DAMAGE = (ValueError, OSError, EOFError, NotImplementedError, KeyError, RuntimeError)
 NUMBERED = re.compile(r"(.*?)[_.]?([0-9]{1,4})", re.DOTALL)
 
 _HEADERS: dict[tuple[int, int], Any] = {
@@ -65,7 +63,7 @@ def _npz(data: bytes) -> Samples:
             if size > MAX_BYTES:
                 raise DdcError(f"unpacks to {size} bytes, more than the limit of {MAX_BYTES}")
             arrays = {e.filename.removesuffix(".npy"): _array(archive.read(e)) for e in entries}
-    except (*DAMAGE, zipfile.BadZipFile, zlib.error):
+    except DAMAGE:
         raise DdcError("no .npz file, a damaged one, or one with pickled objects") from None
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" or array.ndim < 1:

@@ -37,8 +37,14 @@ def decode(data: bytes | bytearray, dtype: str) -> np.ndarray:
     if dtype == "bfloat16":
         upper: np.ndarray = flat.astype("<u4") << 16
         return upper.view("<f4")
-    widened: np.ndarray = flat.astype("<f4") if dtype == "float16" else flat
-    return widened
+    return widen(flat, "<f4") if dtype == "float16" else flat
+
+
+def widen(array: np.ndarray, dtype: str = "<f8") -> np.ndarray:
+    """Return an array in a wider dtype, without a warning where it holds signalling NaNs."""
+    with np.errstate(invalid="ignore"):
+        wide: np.ndarray = array.astype(dtype)
+    return wide
 
 
 def strided(flat: np.ndarray, offset: object, size: object, stride: object) -> np.ndarray:
