@@ -149,6 +149,8 @@ class _Ties:
                     self._pin_all(str(operand), f"'{op.code}' takes it whole")
             if op.code == "load" and op.operands[0] in arrays:
                 self._collect_load(op)
+            if op.code == "index":
+                self._collect_index(op)
 
     def _pin_all(self, array: str, reason: str) -> None:
         for node in self.values:
@@ -179,6 +181,14 @@ class _Ties:
             elif symbol in self.maps or index.border == "inside":
                 self._tie(axis, ("loop", symbol), factor)
 
+    def _collect_index(self, op: Op) -> None:
+        """Pin loops whose variable is used as a number that may hide the size."""
+        (index,) = op.index
+        for symbol, factor in index.at.terms:
+            if isinstance(symbol, str) and symbol in self.loops and factor < 0:
+                if not _from_the_end(index.at, self.loops[symbol]):
+                    self._pin(("loop", symbol), f"the number {index.at} could follow the size")
+
     def _collect_counts(self) -> None:
         """Pin loops whose count is compared with a number that could follow the size."""
         counts = {
@@ -191,9 +201,10 @@ class _Ties:
                 if operand not in counts:
                     continue
                 others = [o for o in op.operands if o != operand]
-                free = len(others) == 1 and (op.code, others[0]) in _SIZE_FREE
+                numbers = [o for o in others if not isinstance(o, str)]
+                free = not numbers or (op.code, numbers[0]) in _SIZE_FREE
                 for loop in counts[str(operand)].loops if not free else ():
-                    reason = f"a number in '{op.code}' could follow the size"
+                    reason = f"the number {numbers[0]} in '{op.code}' could follow the size"
                     self._pin(("loop", loop.symbol), reason)
 
     def _tie_results(self) -> None:
@@ -345,15 +356,32 @@ def _generic_block(block: Block, symbols: _Symbols) -> Block:
     return replace(block, ops=tuple(_generic_op(op, symbols) for op in block.ops))
 
 
+def _from_the_end(at: Affine, loop: Loop) -> bool:
+    """Tell whether an expression is `last - loop`: what counts from the end follows the size."""
+    return at == Affine.symbol(loop.symbol, -1) + (loop.high.const - 1)
+
+
 def _generic_op(op: Op, symbols: _Symbols) -> Op:
     if op.code == "load":
         return replace(op, index=_generic_index(op, symbols))
+    if op.code == "index":
+        return replace(op, index=tuple(_counted(i, symbols) for i in op.index))
     if op.body is None:
         return op
     loops = tuple(
         replace(loop, high=symbols.nodes.get(("loop", loop.symbol), loop.high)) for loop in op.loops
     )
     return replace(op, loops=loops, body=_generic_block(op.body, symbols))
+
+
+def _counted(index: Index, symbols: _Symbols) -> Index:
+    terms = index.at.terms
+    if len(terms) != 1 or terms[0][1] != -1:
+        return index
+    high = symbols.nodes.get(("loop", str(terms[0][0])))
+    if high is None or high.evaluate(symbols.names) != index.at.const + 1:
+        return index
+    return replace(index, at=high - 1 - Affine.symbol(terms[0][0]))
 
 
 def _generic_index(op: Op, symbols: _Symbols) -> tuple[Index, ...]:
