@@ -14,6 +14,7 @@ from .tensors import widen
 from .unpickle import ModuleRecord
 
 MAX_LAYERS = 10_000
+MAX_STEPS = 4 * MAX_LAYERS  # containers visited and children listed
 MAX_DEPTH = 64
 MAX_PATH = 1_000
 MAX_STATE = 1_000
@@ -40,7 +41,12 @@ def read_modules(root: ModuleRecord) -> list[Layer]:
     while pending:
         path, record, depth = pending.pop()
         seen += 1
-        if seen > MAX_LAYERS or depth > MAX_DEPTH or len(path) > MAX_PATH:
+        if (
+            seen > MAX_STEPS
+            or depth > MAX_DEPTH
+            or len(path) > MAX_PATH
+            or len(layers) > MAX_LAYERS
+        ):
             raise DdcError(
                 f"more than {MAX_LAYERS} layers or {MAX_DEPTH} nested levels, which is not supported"
             )
