@@ -92,8 +92,15 @@ class Network:
         ranges = [pair for pair in found if pair is not None]
         if len(ranges) < len(found):
             raise DdcError("an output is a real number, not a decision: choose one with --output")
-        low, high = (f(v) for f, v in zip((min, max), zip(*ranges or [(0, 0)])))
-        return int(low), int(high)
+        low = min((pair[0] for pair in ranges), default=0)
+        high = max((pair[1] for pair in ranges), default=0)
+        if self.chain.heads.shape[1] == 1 and ranges:
+            # The weights may say more than the declared type (a rounded sum is an unbounded int).
+            heads = self.chain.heads[:, 0]
+            values = self.plan(DOUBLE).values
+            low = int(max(low, values.low[heads].min()))
+            high = int(min(high, values.high[heads].max()))
+        return low, high
 
     def cone(self, output: int) -> tuple[int, ...]:
         """Return the flat positions of the inputs that reach an output through weights not 0."""

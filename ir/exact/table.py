@@ -231,7 +231,7 @@ def tabulate(
     rows = math.prod(len(few) for few in network.levels)
     low, high = network.bounds
     packed = (low, high) == (0, 1) and all(len(few) == 2 for few in network.levels)
-    dtype = np.result_type(*(np.min_scalar_type(v) for v in (min(low, -1), high)))
+    dtype = _smallest(low, high)
     size = rows / 8 if packed else rows * dtype.itemsize
     if rows > MOST_ROWS or size * len(network.outputs) > MOST_BYTES:
         raise DdcError(
@@ -247,6 +247,13 @@ def tabulate(
             writer.redo(np.arange(start, min(start + PENDING, rows)))
     writer.flush()
     return writer.table()
+
+
+def _smallest(low: int, high: int) -> np.dtype[Any]:
+    """Return the smallest signed type for a range."""
+    kinds = (np.int8, np.int16, np.int32)
+    fitting = (k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
+    return np.dtype(next(fitting, np.int64))
 
 
 def _fill(blocks: _Blocks, writer: _Writer, progress: Progress | None) -> None:
