@@ -45,20 +45,20 @@ def compile_models(arguments: argparse.Namespace) -> int:
 
 
 def _target(arguments: argparse.Namespace) -> str:
-    from ddc.backends import BACKENDS
+    """Return what to write: as asked for, else by the suffix, else Python."""
+    from ddc.backends import backends
 
-    chosen: str | None = arguments.backend
-    if chosen is not None and chosen not in ("ir", "python", "c", "llvm", *BACKENDS):
-        raise UsageError(f"there is no backend {chosen!r}; there are {', '.join(BACKENDS)}")
-    if arguments.emit == "ir":
-        return "ir"
+    chosen: str | None = "ir" if arguments.emit == "ir" else arguments.backend
     if chosen is None and arguments.out not in (None, "-"):
         chosen = suffix_of(arguments.out)
     target = chosen or "python"
-    if target != "ir" and target not in BACKENDS:
-        suffixes = " ".join(s for s, name in SUFFIXES.items() if name in ("ir", *BACKENDS))
+    known = ["ir", *backends()]
+    if target in known:
+        return target
+    if target in SUFFIXES.values():
+        suffixes = " ".join(s for s, name in SUFFIXES.items() if name in known)
         raise DdcError(f"the {target} backend is not built yet: write one of {suffixes}")
-    return target
+    raise UsageError(f"there is no backend {target!r}; there are {', '.join(known)}")
 
 
 def verify_program(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,8 @@ from ddc.ir import (
     digest,
     parse,
 )
-from ddc.passes import DEFAULT, Context, Declined, parse as parse_passes, run
+from ddc.passes import DEFAULT, Context, Declined, run
+from ddc.passes import parse as parse_passes
 from ddc.passes.pipeline import title
 from ddc.passes.raising import is_network
 
@@ -69,19 +70,18 @@ class NotRaised(Declined):
 def read_network(path: str | Path | Any, options: Options) -> Network:
     """Read a network from a file, a folder, an IR text or a `torch.nn.Module` in memory."""
     from ddc import frontend
-    from ddc.frontend import lower, samples
 
     if not isinstance(path, (str, Path)):
-        found = frontend.from_module(path)
+        found = frontend.read_module(path)
         stem = type(path).__name__.lower()
     elif str(path).endswith(".ddc"):
         return _read_text(str(path), options)
     else:
         found = frontend.read(path, model=options.factory, trust=options.trust)
         stem = Path(path).name if Path(path).is_dir() else Path(path).stem
-    data = None if options.data is None else samples.read_samples(options.data)
+    data = None if options.data is None else frontend.read_samples(options.data)
     name = _function_name(options.name, stem)
-    lowered = lower.lower(
+    lowered = frontend.lower(
         found, input=options.input, output=options.output, name=name, samples=data
     )
     params = tuple(Param(p, t) for p, t in lowered.signature.params)

@@ -14,8 +14,8 @@ from ddc.ir import DdcError, Evidence, Module, dims, print_module
 
 from . import driver
 from .options import Options
-from .targets import emit, suffix_of
 from .output import whole_file
+from .targets import emit, suffix_of
 
 
 class Program:

@@ -2,10 +2,153 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from ddc.ir import Evidence, EvidenceError, Module, dims
-from ddc.ir.equivalence import Verdict, exhaustive
-from ddc.ir.exact import Network
-from ddc.ir.sizes import solve_sizes
+import numpy as np
+from numpy.typing import NDArray
+
+from ddc.ir import DdcError, Evidence, MismatchError, Module, claim
+from ddc.ir.equivalence import Counterexample, Verdict, compare, exhaustive
+from ddc.ir.exact import Network, decide
+from ddc.ir.interpreter import run_batch
+from ddc.ir.sizes import instantiate, solve_sizes
+from ddc.ir.types import dims
+from ddc.passes import Context, Declined
+from ddc.passes.tables import NetworkTables, network_of, tables_of
+
+BLOCK = 1 << 16  # rows compared at a time when mismatches are counted
+
+
+class _Oracle:
+    """A network's exact decisions: from its tables where it has them, else computed."""
+
+    def __init__(self, network: Network, tables: NetworkTables | None) -> None:
+        self.network = network
+        self.places: dict[int, tuple[int, int]] = {}
+        self.tables = tables
+        for number, group in enumerate(tables.groups if tables is not None else ()):
+            for row, output in enumerate(group.outputs):
+                self.places[output] = (number, row)
+
+    @property
+    def outputs(self) -> int:
+        """The number of flat outputs."""
+        return len(self.network.outputs)
+
+    def cone(self, output: int) -> Sequence[int]:
+        """Return the flat inputs that an output may depend on."""
+        if self.tables is None:
+            return self.network.cone(output)
+        return self.tables.groups[self.places[output][0]].table.positions
+
+    def table(self, output: int) -> NDArray[np.uint8] | None:
+        """Return the output's bits in counting order over its cone, None for other outputs."""
+        if self.tables is None:
+            return None
+        number, row = self.places[output]
+        table = self.tables.groups[number].table
+        if table.words is not None:
+            octets: NDArray[np.uint8] = table.words[row].view(np.uint8)
+            return octets
+        values = table.output(row)
+        if values.min() < 0 or values.max() > 1:
+            return None
+        return np.packbits(values.astype(np.uint8), bitorder="little")
+
+    def evaluate(self, rows: NDArray[np.int64], outputs: Sequence[int]) -> NDArray[np.int64]:
+        """Return the exact decisions for rows of all flat inputs."""
+        return decide(self.network.slice(list(outputs)).over(self.network.inputs), rows)
+
+
+def prove(
+    program: Module, network: Module, context: Context, allow_inexact: bool = False
+) -> tuple[Evidence, ...]:
+    """Return the evidence that a program equals its network at the trained sizes.
+
+    Raises `MismatchError` with the smallest counterexample, unless inexact programs are allowed:
+    then the claim is `inexact`, with the rate of wrong answers.
+    """
+    sizes = _trained_sizes(program, network)
+    if _has_real_results(network):
+        return (_evidence(compare(program, network, sizes), "the network"),)
+    exact = network_of(network, context)
+    try:
+        tables = tables_of(network, context)
+    except Declined:
+        tables = None
+    verdict = exhaustive(program, _Oracle(exact, tables), sizes)
+    if verdict.counterexample is None or not allow_inexact:
+        return (_evidence(verdict, "the network"),)
+    return (_inexact(program, tables, verdict.counterexample, sizes),)
+
+
+def compare_programs(program: Module, other: Module) -> Evidence:
+    """Return the evidence that two programs are equal; raises `MismatchError` if they differ."""
+    sizes = (
+        _trained_sizes(program, other) if program.entry.sizes and not other.entry.sizes else None
+    )
+    return _evidence(compare(program, other, sizes), "the text that came in")
+
+
+def _trained_sizes(program: Module, network: Module) -> dict[str, int]:
+    shapes = {
+        mine.name: [dim.const for dim in dims(theirs.type)]
+        for mine, theirs in zip(program.entry.params, network.entry.params)
+    }
+    if len(program.entry.params) != len(network.entry.params):
+        raise DdcError(
+            f"the program takes {len(program.entry.params)} inputs, "
+            f"the network {len(network.entry.params)}"
+        )
+    return solve_sizes(program.entry, shapes)
+
+
+def _has_real_results(network: Module) -> bool:
+    from ddc.ir import Real, element
+
+    return any(isinstance(element(result.type), Real) for result in network.entry.results)
+
+
+def _evidence(verdict: Verdict, other: str) -> Evidence:
+    if verdict.counterexample is not None:
+        raise MismatchError(f"the program differs from {other} {verdict.counterexample}")
+    assert verdict.evidence is not None
+    return verdict.evidence
+
+
+def _inexact(
+    program: Module,
+    tables: NetworkTables | None,
+    example: Counterexample,
+    sizes: dict[str, int],
+) -> Evidence:
+    if tables is None:
+        return claim("inexact", counterexample=str(example))
+    fixed = instantiate(program, sizes)
+    wrong = total = 0
+    for group in tables.groups:
+        table = group.table
+        for start in range(0, table.rows, BLOCK):
+            rows = np.arange(start, min(start + BLOCK, table.rows))
+            answers = _answers(fixed, tables.network, table.positions, table.inputs_of(rows))
+            for row, output in enumerate(group.outputs):
+                wrong += int(np.count_nonzero(answers[:, output] != table.output(row)[rows]))
+            total += len(rows) * len(group.outputs)
+    return claim("inexact", wrong=wrong, answers=total, counterexample=str(example))
+
+
+def _answers(
+    program: Module, network: Network, positions: Sequence[int], values: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the program's answers [rows, outputs] with the inputs outside a cone at their least."""
+    full = np.tile([few[0] for few in network.levels], (len(values), 1))
+    full[:, list(positions)] = values
+    arrays: dict[str, NDArray[np.int64]] = {}
+    start = 0
+    for param in program.entry.params:
+        shape = [dim.const for dim in dims(param.type)]
+        width = int(np.prod(shape, dtype=np.int64))
+        arrays[param.name] = full[:, start : start + width].reshape(len(values), *shape)
+        start += width
+    results = run_batch(program, arrays)
+    return np.concatenate([r.reshape(len(values), -1) for r in results], axis=1)

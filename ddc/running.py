@@ -27,7 +27,8 @@ def run_file(arguments: argparse.Namespace) -> None:
     with whole_file(arguments.out) as file:
         if Path(arguments.out).suffix == ".npz":
             parts = result if isinstance(result, tuple) else (result,)
-            np.savez(file, **{f"y{number}": np.asarray(p) for number, p in enumerate(parts)})
+            arrays: dict[str, Any] = {f"y{n}": np.asarray(part) for n, part in enumerate(parts)}
+            np.savez(file, **arrays)
         elif isinstance(result, tuple):
             raise DdcError("several results: write them as .npz")
         else:

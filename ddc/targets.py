@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddc.ir import DdcError, UsageError, print_module
+from ddc.ir import UsageError, print_module
 
 if TYPE_CHECKING:
     from .driver import Compiled
@@ -34,14 +33,9 @@ def suffix_of(path: str) -> str:
 
 def emit(compiled: Compiled, target: str, style: str = "plain") -> str:
     """Return the program as text for a target."""
-    from ddc.backends import BACKENDS
+    from ddc.backends import backend
 
     if target == "ir":
         return print_module(compiled.module)
-    if target not in BACKENDS:
-        known = ", ".join(["ir", *BACKENDS])
-        raise DdcError(f"there is no backend {target!r} yet; there are {known}")
-    module, _, attribute = BACKENDS[target].partition(":")
-    backend = getattr(importlib.import_module(module), attribute)
-    text: str = backend(compiled.module, style=style, meta=compiled.meta)
+    text: str = backend(target)(compiled.module, style=style, meta=compiled.meta)
     return text

@@ -185,9 +185,9 @@ class _Ties:
         """Pin loops whose variable is used as a number that may hide the size."""
         (index,) = op.index
         for symbol, factor in index.at.terms:
-            if isinstance(symbol, str) and symbol in self.loops and factor < 0:
-                if not _from_the_end(index.at, self.loops[symbol]):
-                    self._pin(("loop", symbol), f"the number {index.at} could follow the size")
+            loop = self.loops.get(str(symbol)) if factor < 0 else None
+            if loop is not None and not _from_the_end(index.at, loop):
+                self._pin(("loop", loop.symbol), f"the number {index.at} could follow the size")
 
     def _collect_counts(self) -> None:
         """Pin loops whose count is compared with a number that could follow the size."""

@@ -46,7 +46,7 @@ class RareErrors:
 
     def suspicious(self, influence: NDArray[np.float64]) -> bool:
         """Tell whether an output depends on many inputs, most of them hardly at all."""
-        return np.count_nonzero(influence) > READABLE and _gap(influence) is not None
+        return int(np.count_nonzero(influence)) > READABLE and _gap(influence) is not None
 
     def judge(
         self, table: Table, row: int, output: int, influence: NDArray[np.float64]
@@ -56,22 +56,25 @@ class RareErrors:
         An exact expression that names each input about once is a rule in its own right.
         """
         keep = np.sort(np.argsort(-influence, kind="stable")[: _gap(influence)])
-        majority = dependence.majority(table, row, keep)
-        if majority.wrong == 0 or majority.wrong > table.rows * FAINT:
+        majority = dependence.majority(table, row, keep.tolist())
+        if majority.disagree == 0 or majority.disagree > table.rows * FAINT:
             return None
         if not self.findings and _reads_once(table, row, np.flatnonzero(influence > 0)):
             return None
         names = input_names(self.entry.params)
         places = [table.positions[i] for i in keep]
         levels = tuple(tuple(table.levels[i]) for i in keep)
-        rule = logic.minimise(logic.Table(levels, majority.values.astype(np.int64), None))
+        sizes = [len(few) for few in levels]
+        rule = logic.minimise(
+            logic.Table(levels, majority.table.astype(np.int64).reshape(sizes), None)
+        )
         assert majority.first is not None
         example = table.inputs_of(np.array([majority.first]))[0].tolist()
         self.findings.append(
             _Finding(
                 output,
                 logic.text(rule, lambda i: names[places[i]]),
-                majority.wrong,
+                majority.disagree,
                 table.rows,
                 tuple(zip(table.positions, example)),
                 int(table.output(row)[majority.first]),
@@ -117,7 +120,8 @@ def _gap(influence: NDArray[np.float64]) -> int | None:
 
 def _reads_once(table: Table, row: int, support: NDArray[np.intp]) -> bool:
     levels = tuple(tuple(table.levels[i]) for i in support)
-    values = dependence.majority(table, row, support).values.astype(np.int64)
+    sizes = [len(few) for few in levels]
+    values = dependence.project(table, row, support.tolist()).astype(np.int64).reshape(sizes)
     budget = 2 * len(support) + 2
     found = logic.minimise(logic.Table(levels, values, None), give_up=budget)
     return found is not None and logic.operations(found) <= len(support)

@@ -7,13 +7,15 @@ every case of the cone, the inputs on which it truly depends, and its table over
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ddc.ir import Module, Param, dims
-from ddc.ir.exact import dependence
+from ddc.ir.exact import Table, dependence
 
 from .base import Context, Declined, Pass
 from .rare import RareErrors
@@ -62,7 +64,7 @@ class _Units:
         shape = tuple(dim.const for dim in dims(result.type))
         found: dict[int, Unit] = {}
         for group in self.tables.groups:
-            influence = dependence.influence(group.table)
+            influence = dependence.dependence(group.table).influence
             for row, output in enumerate(group.outputs):
                 at = np.unravel_index(output, shape) if shape else ()
                 where = tuple(int(i) for i in at)
@@ -71,17 +73,15 @@ class _Units:
         return tuple(found[output] for output in sorted(found))
 
     def _unit(
-        self,
-        group: Group,
-        row: int,
-        influence: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-        at: tuple[int, ...],
+        self, group: Group, row: int, influence: NDArray[np.float64], at: tuple[int, ...]
     ) -> Unit:
         table = group.table
         keep = np.flatnonzero(influence > 0)
+        ruled = False
         if self.rare.suspicious(influence):
-            majority = self.rare.judge(table, row, group.outputs[row], influence)
-            keep = keep if majority is None else majority
+            rule = self.rare.judge(table, row, group.outputs[row], influence)
+            ruled = rule is not None
+            keep = keep if rule is None else rule
         sizes = [len(table.levels[i]) for i in keep]
         if len(keep) > self.max_vars or math.prod(sizes) > MAX_ENTRIES:
             name = entry_name(self.entry.results[0], group.outputs[row])
@@ -92,9 +92,17 @@ class _Units:
         self.total += math.prod(sizes)
         if self.total > MAX_TOTAL:
             raise Declined("the tables of all outputs together are too large")
-        values = dependence.majority(table, row, keep).values
+        values = self._small_table(table, row, keep.tolist(), ruled).astype(np.int64)
         reads = tuple(self.places[table.positions[i]] for i in keep)
-        return Unit(at, reads, values.astype(np.int64))
+        return Unit(at, reads, values.reshape(sizes))
+
+    def _small_table(
+        self, table: Table, row: int, keep: Sequence[int], ruled: bool
+    ) -> NDArray[Any]:
+        """Return the output over the kept inputs: its own function, or the rule behind it."""
+        if ruled:
+            return dependence.majority(table, row, keep).table
+        return dependence.project(table, row, keep)
 
 
 def flat_reads(params: tuple[Param, ...]) -> list[Read]:
