@@ -53,7 +53,7 @@ class RareErrors:
     ) -> NDArray[np.intp] | None:
         """Return the inputs of the rule behind a suspicious output, None where it is the rule.
 
-        An exact expression that names each input about once is a rule in its own right.
+        An exact expression that reads each input once is a rule in its own right.
         """
         keep = np.sort(np.argsort(-influence, kind="stable")[: _gap(influence)])
         majority = dependence.majority(table, row, keep.tolist())
@@ -122,9 +122,13 @@ def _reads_once(table: Table, row: int, support: NDArray[np.intp]) -> bool:
     levels = tuple(tuple(table.levels[i]) for i in support)
     sizes = [len(few) for few in levels]
     values = dependence.project(table, row, support.tolist()).astype(np.int64).reshape(sizes)
-    budget = 2 * len(support) + 2
-    found = logic.minimise(logic.Table(levels, values, None), give_up=budget)
-    return found is not None and logic.operations(found) <= len(support)
+    found = logic.minimise(logic.Table(levels, values, None))
+    reads = sum(
+        isinstance(operand, logic.Var)
+        for node in logic.topological((found,))
+        for operand in node.operands
+    )
+    return reads <= len(support)
 
 
 def _input_text(example: tuple[tuple[int, int], ...], names: list[str]) -> str:

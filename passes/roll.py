@@ -23,6 +23,8 @@ from .base import Context, Pass
 from .units import Family, Read, Unit, level_table, read, shape_of, stem, table_operand
 
 MAX_FITS = 256  # hypotheses tried for one family before it stays unrolled
+MAX_EXCEPTIONAL = 8  # boxes of so few units may consist of border units alone
+RULE_SHARE = 5  # in larger ones, one unit in so many reads everything that the rule reads
 MAX_SEGMENTS = 4  # runs that a leading axis is cut into before it stays unrolled
 
 
@@ -144,6 +146,8 @@ class _Roller:
 
     def _fit(self, units: Sequence[Unit]) -> Fit | None:
         interior = self._interior(units)
+        if interior is None:
+            return None
         arrays = sorted({r.array for r in interior.reads}, key=self.order.__getitem__)
         if any(r.array not in arrays for unit in units for r in unit.reads):
             return None
@@ -159,11 +163,16 @@ class _Roller:
                     return fit
         return None
 
-    def _interior(self, units: Sequence[Unit]) -> Unit:
-        """Return a unit that reads most, as near to the middle of the box as possible."""
+    def _interior(self, units: Sequence[Unit]) -> Unit | None:
+        """Return a unit that reads most, as near to the middle of the box as possible.
+
+        None where hardly any unit reads as much: such a unit is an exception, not the rule.
+        """
         most = max(len(unit.reads) for unit in units)
         middle = np.mean([unit.at for unit in units], axis=0)
         full = [unit for unit in units if len(unit.reads) == most]
+        if len(units) > MAX_EXCEPTIONAL and len(full) * RULE_SHARE < len(units):
+            return None
         return min(full, key=lambda unit: float(np.abs(np.array(unit.at) - middle).sum()))
 
     def _axes(self, name: str, interior: Unit, units: Sequence[Unit]) -> Iterator[tuple[Axis, ...]]:
