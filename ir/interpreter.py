@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from .affine import Affine
 from .errors import DdcError
-from .infer import constant_type, infer, literal_type, value_types
+from .infer import constant_type, literal_type
 from .inputs import CHECKED_BITS, array_of, dtype_of
 from .lanes import (
     Frame,
@@ -37,8 +37,8 @@ from .lanes import (
 from .module import Block, Function, Global, Index, Module, Number, Op, Operand
 from .ops import OPS, REDUCTIONS
 from .scalars import elementwise, working_dtype
-from .sizes import at_sizes, narrow_tables, solve_sizes
-from .types import Type, dims, element, int_bounds, quote, with_dims
+from .sizes import solve_sizes, specialise
+from .types import Type, dims, element, int_bounds, quote
 
 CHUNK = 1 << 21  # how many numbers the values of one block may hold at a time
 NETWORK_OPERANDS = ("dense", "conv", "scale", "embedding")  # the first has lanes, weights have none
@@ -176,13 +176,7 @@ def _plan(module: Module, function: Function, sizes: Mapping[str, int]) -> _Plan
     if plan is not None and plan.module is module:
         _PLANS.move_to_end(key)
         return plan
-    generic = value_types(function, module)
-    fixed = narrow_tables(function, at_sizes(function, sizes), module)
-    exact = infer(fixed, module, lambda message, location: None) if function.sizes else {}
-    types: dict[str, Type] = {}
-    for name, type_ in generic.items():
-        # A loop without iterations may leave no type for what is inside; the generic one will do.
-        types[name] = exact.get(name) or _sized(type_, sizes)
+    fixed, types = specialise(module, function, sizes)
     constants = {name: _constant(c.array) for name, c in module.constants}
     kinds = {name: constant_type(c) for name, c in module.constants}
     plan = _Plan(module, fixed, types, constants, kinds)
@@ -190,10 +184,6 @@ def _plan(module: Module, function: Function, sizes: Mapping[str, int]) -> _Plan
     while len(_PLANS) > _KEPT_PLANS:
         _PLANS.popitem(last=False)
     return plan
-
-
-def _sized(type_: Type, sizes: Mapping[str, int]) -> Type:
-    return with_dims(element(type_), tuple(d.substitute(sizes) for d in dims(type_)))
 
 
 def _constant(array: Values) -> Values:

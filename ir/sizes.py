@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .affine import Affine, Quotient
 from .errors import DdcError
-from .infer import infer
+from .infer import infer, value_types
 from .module import Block, Function, Index, Loop, Module, Number, Op, Param, State
 from .types import Array, Type, dims, element, levels
 
@@ -90,6 +90,22 @@ def instantiate(module: Module, sizes: Mapping[str, int], function: str | None =
         chosen.append(domain)
     fixed = [narrow_tables(f, at_sizes(f, sizes), module) for f in chosen]
     return Module((fixed[0], *fixed[1:]), module.constants).with_entry(fixed[0])
+
+
+def specialise(
+    module: Module, function: Function, sizes: Mapping[str, int]
+) -> tuple[Function, dict[str, Type]]:
+    """Return a function that verifies at its sizes, and the type of each of its values."""
+    generic = value_types(function, module)
+    if not function.sizes:
+        return function.bare(), generic
+    fixed = narrow_tables(function, at_sizes(function, sizes), module)
+    exact = infer(fixed, module, _ignore)
+    types: dict[str, Type] = {}
+    for name, type_ in generic.items():
+        # A loop without iterations may leave no type for what is inside; the generic one will do.
+        types[name] = exact.get(name) or _type(type_, sizes)
+    return fixed, types
 
 
 def at_sizes(function: Function, sizes: Mapping[str, int]) -> Function:
