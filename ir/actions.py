@@ -345,4 +345,5 @@ class Actions(TypeActions):
     def module(self, parts: Parts) -> Module:
         """Return the module."""
         functions = tuple(part for part in parts if isinstance(part, Function))
-        return Module(functions, tuple(part for part in parts if isinstance(part, tuple)))
+        others = (part for part in parts if not isinstance(part, Function))
+        return Module(functions, tuple(part for part in others if part is not None))

@@ -61,9 +61,9 @@ def inputs(
     module: ir.Module, sizes: Mapping[str, int], wide: bool = False
 ) -> st.SearchStrategy[dict[str, Any]]:
     """Draw one input: for each parameter a number or an array, within its type."""
-    return st.fixed_dictionaries(
-        {p.name: values_of(p.type, sizes, wide) for p in module.entry.params}
-    )
+    names = [p.name for p in module.entry.params]
+    drawn = st.tuples(*(values_of(p.type, sizes, wide) for p in module.entry.params))
+    return drawn.map(lambda values: dict(zip(names, values)))
 
 
 def batches(
