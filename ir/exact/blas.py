@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,7 @@ def _controls() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
 
 @contextmanager
-def own_threads() -> Iterator[int]:
+def own_threads() -> Generator[int]:
     """Yield how many threads of our own are of use, with the matrix library on one thread each."""
     controls = _controls()
     if controls is None:

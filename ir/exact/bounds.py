@@ -151,7 +151,9 @@ def _held(rows: Rows, form: Format) -> NDArray[np.bool_]:
     with np.errstate(over="ignore"):
         same = rows.weights == rows.weights.astype(form.dtype)
         held = rows.bias == rows.bias.astype(form.dtype)
-    return per_row(np.logical_and, same, rows.starts, True) & held
+    every: NDArray[np.bool_] = per_row(np.logical_and, same, rows.starts, True)
+    every &= held
+    return every
 
 
 def activated(activation: Activation, z: Values, form: Format) -> Values:
@@ -189,7 +191,8 @@ def _clip(activation: Activation, z: Values, form: Format) -> Values:
     ends = [activation.low, activation.high]
     held = all(Fraction(float(form.dtype(float(end)))) == end for end in ends)
     moved = max(abs(float(end)) for end in ends) * 2 * form.unit + form.tiny
-    low, high = (np.clip(v, *map(float, ends)) for v in (z.low, z.high))
+    bottom, top = map(float, ends)
+    low, high = np.clip(z.low, bottom, top), np.clip(z.high, bottom, top)
     margin = 0.0 if held else moved
     grain = np.minimum(z.grain, min(fraction_grain(end) for end in ends))
     return Values(low - margin, high + margin, grain, z.error + margin)
@@ -198,8 +201,10 @@ def _clip(activation: Activation, z: Values, form: Format) -> Values:
 def _smooth(activation: Activation, z: Values, form: Format) -> Values:
     steep = 1.0 if activation.kind == "tanh" else 0.25
     bottom = -1.0 if activation.kind == "tanh" else 0.0
-    function = np.tanh if activation.kind == "tanh" else lambda v: 0.5 + 0.5 * np.tanh(v / 2)
-    low, high = function(z.low) - 2.0**-40, function(z.high) + 2.0**-40
+    ends = [np.tanh(end) for end in (z.low, z.high)]
+    if activation.kind == "sigmoid":
+        ends = [0.5 + 0.5 * np.tanh(end / 2) for end in (z.low, z.high)]
+    low, high = ends[0] - 2.0**-40, ends[1] + 2.0**-40
     error = z.error * steep + LIBRARY * form.unit * 2
     grain = np.full(len(low), SMOOTH, np.int64)
     return Values(np.maximum(low, bottom), np.minimum(high, 1.0), grain, error * UP)

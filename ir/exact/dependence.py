@@ -56,6 +56,7 @@ def dependence(table: Table) -> Dependence:
 def _bit_influence(words: Words, rows: int, inputs: int) -> list[float]:
     changed = [0] * inputs
     low = min(inputs, 6)
+    held = min(len(words), WORDS)
     valid = np.uint64((1 << min(rows, 64)) - 1)
     for start in range(0, len(words), WORDS):
         block = words[start : start + WORDS]
@@ -65,16 +66,16 @@ def _bit_influence(words: Words, rows: int, inputs: int) -> list[float]:
         for k in range(6, min(inputs, 6 + (len(block) - 1).bit_length())):
             pairs = block.reshape(-1, 2, 1 << (k - 6))
             changed[inputs - 1 - k] += _ones(pairs[:, 0] ^ pairs[:, 1])
-    blocks = words.reshape(-1, min(len(words), WORDS))
-    for k in range(6 + (min(len(words), WORDS) - 1).bit_length(), inputs):
+    blocks = words.reshape(-1, held)
+    for k in range(6 + (held - 1).bit_length(), inputs):
         step = (1 << (k - 6)) // WORDS
-        for block in range(len(blocks)):
-            if not block & step:
-                changed[inputs - 1 - k] += _ones(blocks[block] ^ blocks[block + step])
+        for number in range(len(blocks)):
+            if not number & step:
+                changed[inputs - 1 - k] += _ones(blocks[number] ^ blocks[number + step])
     return [2 * count / rows for count in changed]
 
 
-_COUNTS = np.array([bin(i).count("1") for i in range(1 << 16)], dtype=np.uint8)
+_COUNTS = np.array([i.bit_count() for i in range(1 << 16)], dtype=np.uint8)
 
 
 def _ones(words: Words) -> int:
@@ -111,13 +112,13 @@ def project(table: Table, output: int, keep: Sequence[int]) -> NDArray[Any]:
     rows = np.zeros(1, np.int64)
     _cases(table, keep)
     for i in keep:
-        digits = np.arange(len(table.levels[i])) * strides[i]
-        rows = (rows[:, None] + digits).ravel()
-    if table.digits is not None:
-        return table.digits[output][rows]
-    assert table.words is not None
-    words = table.words[output]
-    return (words[rows >> 6] >> (rows & 63).astype(np.uint64) & np.uint64(1)).astype(np.uint8)
+        steps = np.arange(len(table.levels[i])) * strides[i]
+        rows = (rows[:, None] + steps).ravel()
+    if table.words is None:
+        digits: NDArray[Any] = table.output(output)[rows]
+        return digits
+    found: Words = table.words[output][rows >> 6] >> (rows & 63).astype(np.uint64)
+    return (found & np.uint64(1)).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,9 +211,9 @@ def _blocks(
 
 
 def _values(table: Table, output: int, start: int, size: int) -> NDArray[Any]:
-    if table.digits is not None:
-        return table.digits[output][start : start + size]
-    assert table.words is not None
+    if table.words is None:
+        digits: NDArray[Any] = table.output(output)[start : start + size]
+        return digits
     first = start // 64
     words = table.words[output][first : first + max(1, size // 64)]
     return np.unpackbits(words.view(np.uint8), bitorder="little")[:size]

@@ -246,11 +246,12 @@ class Plan:
         return self.head(z, verdict), verdict.undecided
 
     def _read(self, z: Array, verdict: Verdict) -> Array:
-        return z[self.heads[:, 0]]
+        shown: Array = z[self.heads[:, 0]]
+        return shown
 
     def _choose(self, z: Array, verdict: Verdict) -> Array:
         shown = z[self.heads]
-        best = np.argmax(shown, axis=1)
+        best: Array = np.argmax(shown, axis=1)
         if self._slack.any():
             least = np.max(shown - self._slack, axis=1, keepdims=True)
             rivals = np.count_nonzero(shown + self._slack >= least, axis=1)

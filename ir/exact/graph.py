@@ -166,13 +166,13 @@ def chain(graph: Graph, outputs: Ints, inputs: Ints | None) -> Chain:
     if len(missing):
         raise DdcError(f"the outputs depend on input {missing[0]} too")
     order = np.argsort(inputs)
-    known, layers = inputs[order], []
+    known = inputs[order]
+    layers: list[Layer] = []
     for (stage, mine, rows), after in zip(reversed(taken), reversed(live[:-1])):
         kept = after[: len(after) - len(mine)]
         joined = join_rows([copies(0, kept), rows]) if len(kept) else rows
-        runs = ((len(kept), len(after), stage.activation),)
-        if len(kept):
-            runs = ((0, len(kept), IDENTITY), *runs)
+        own = (len(kept), len(after), stage.activation)
+        runs = ((0, len(kept), IDENTITY), own) if len(kept) else (own,)
         joined = joined.renumbered(known)
         if not layers:
             joined = replace(joined, columns=order[joined.columns])

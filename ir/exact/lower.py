@@ -95,7 +95,7 @@ class _Lowering:
         results = np.concatenate([frame.ids.ravel() for frame in found])
         choices = chosen[0].rows if chosen else None
         if not chosen:
-            self._check_evaluated(results)
+            self.check_evaluated(results)
         return Graph(inputs, levels_, tuple(self.stages), results, tuple(bounds), choices)
 
     def fail(self, op: Op, reason: str) -> DdcError:
@@ -107,7 +107,7 @@ class _Lowering:
         inputs: list[Input] = []
         every: list[Sequence[int]] = []
         for param in self.function.params:
-            shape = self._shape(param.name, param.type)
+            shape = self.shape(param.name, param.type)
             entry = Input(param.name, shape, self.size)
             if self.size + entry.count > MOST_VALUES:
                 raise DdcError(f"input {param.name} has more than {MOST_VALUES} values")
@@ -118,7 +118,7 @@ class _Lowering:
             inputs.append(entry)
         return tuple(inputs), tuple(every)
 
-    def _shape(self, name: str, type_: Type) -> tuple[int, ...]:
+    def shape(self, name: str, type_: Type) -> tuple[int, ...]:
         for dim in dims(type_):
             if not dim.is_const:
                 raise DdcError(f"%{name}: a network has fixed sizes, not {type_}")
@@ -148,9 +148,9 @@ class _Lowering:
         return self.array(op, position) if len(op.operands) > position else np.zeros(count)
 
     def _exact(self, op: Op, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Floats:
-        if array.dtype.kind != "f" and array.size:
-            if int(np.max(array)) > LARGEST_INT or int(np.min(array)) < -LARGEST_INT:
-                raise self.fail(op, "has an integer weight beyond 2^53")
+        whole = array.dtype.kind != "f" and array.size > 0
+        if whole and max(int(np.max(array)), -int(np.min(array))) > LARGEST_INT:
+            raise self.fail(op, "has an integer weight beyond 2^53")
         values = array.astype(np.float64)
         if not np.isfinite(values).all():
             raise self.fail(op, "has a weight that is not a finite number")
@@ -193,11 +193,11 @@ class _Lowering:
                 return frame
         shape = frame.ids.shape
         flat = frame.ids.reshape(-1, 1)
-        self._check_evaluated(flat.ravel())
+        self.check_evaluated(flat.ravel())
         source = ListSource(flat, np.ones(flat.shape), np.zeros(len(flat)))
         return self.stage(source, shape, activation)
 
-    def _check_evaluated(self, ids: Ints) -> None:
+    def check_evaluated(self, ids: Ints) -> None:
         for stage in self.stages:
             if stage.activation.kind != "softmax" or self.verbatim:
                 continue
@@ -260,7 +260,7 @@ def _bounds(type_: Type) -> tuple[int, int] | None:
 
 def _dense(lowering: _Lowering, op: Op) -> Frame:
     x, weight = lowering.frame(op), lowering.array(op, 1)
-    lowering._check_evaluated(x.ids.ravel())
+    lowering.check_evaluated(x.ids.ravel())
     source = DenseSource(
         x.ids.reshape(-1, weight.shape[1]), weight, lowering.bias(op, 2, len(weight))
     )
@@ -269,9 +269,9 @@ def _dense(lowering: _Lowering, op: Op) -> Frame:
 
 def _conv(lowering: _Lowering, op: Op) -> Frame:
     x, weight = lowering.frame(op), lowering.array(op, 1)
-    lowering._check_evaluated(x.ids.ravel())
+    lowering.check_evaluated(x.ids.ravel())
     stride, dilation, padding, groups, circular = conv_geometry(op, weight.ndim - 2)
-    shape = lowering._shape(op.result, lowering.types[op.result])
+    shape = lowering.shape(op.result, lowering.types[op.result])
     source = ConvSource(
         x.ids,
         weight,
@@ -288,7 +288,7 @@ def _conv(lowering: _Lowering, op: Op) -> Frame:
 
 def _scale(lowering: _Lowering, op: Op) -> Frame:
     x, factor, shift = lowering.frame(op), lowering.array(op, 1), lowering.array(op, 2)
-    lowering._check_evaluated(x.ids.ravel())
+    lowering.check_evaluated(x.ids.ravel())
     axis = op.attr("axis") or 0
     assert isinstance(axis, int)
     place = np.indices(x.ids.shape)[axis].ravel()
@@ -314,24 +314,28 @@ def _onehot(lowering: _Lowering, op: Op) -> Frame:
 def _embedding(lowering: _Lowering, op: Op) -> Frame:
     x, table = lowering.frame(op), lowering.array(op, 1)
     hot = _indicators(lowering, x, len(table))
-    width = table.shape[1]
-    source = DenseSource(hot.ids.reshape(-1, len(table)), table.T.copy(), np.zeros(width))
+    width = int(table.shape[1])
+    bias: Floats = np.zeros(width)
+    source = DenseSource(hot.ids.reshape(-1, len(table)), table.T.copy(), bias)
     return lowering.stage(source, (*x.ids.shape, width), IDENTITY)
 
 
-def _elementwise(kind: str, *attrs: str, **more: Any) -> Callable[[_Lowering, Op], Frame]:
+def _elementwise(
+    kind: str, *attrs: str, outcomes: tuple[int, int, int] = STEP
+) -> Callable[[_Lowering, Op], Frame]:
     def build(lowering: _Lowering, op: Op) -> Frame:
-        numbers = {name: _exactly(lowering, op, op.attr(name)) for name in attrs}
-        return lowering.activated(lowering.frame(op), Activation(kind, **more, **numbers))
+        numbers: dict[str, Any] = {name: _exactly(lowering, op, op.attr(name)) for name in attrs}
+        activation = replace(Activation(kind, outcomes=outcomes), **numbers)
+        return lowering.activated(lowering.frame(op), activation)
 
     return build
 
 
 def _exactly(lowering: _Lowering, op: Op, value: object) -> Fraction:
-    assert isinstance(value, (int, Fraction))
-    if abs(value) > LARGEST_CONSTANT:
+    number = Fraction(value) if isinstance(value, (int, Fraction)) else None
+    if number is None or abs(number) > LARGEST_CONSTANT:
         raise lowering.fail(op, "has a constant that is too large")
-    return Fraction(value)
+    return number
 
 
 def _round(lowering: _Lowering, op: Op) -> Frame:
@@ -355,7 +359,7 @@ def _argmax(lowering: _Lowering, op: Op) -> Choice:
     increasing = ("tanh", "sigmoid", "softmax")
     if stage is not None and stage.activation.kind in increasing and not lowering.verbatim:
         stage.activation = IDENTITY
-    lowering._check_evaluated(frame.ids.ravel())
+    lowering.check_evaluated(frame.ids.ravel())
     shape = frame.ids.shape
     rows = frame.ids.reshape(-1, shape[-1])
     return Choice(np.arange(len(rows)).reshape(shape[:-1]), rows)
@@ -378,7 +382,7 @@ def _sum(lowering: _Lowering, op: Op, signs: Sequence[int]) -> Frame:
         elif not isinstance(operand, str):
             bias = [b + sign * Fraction(operand) for b in bias]
     for _, frame in frames:
-        lowering._check_evaluated(frame.ids.ravel())
+        lowering.check_evaluated(frame.ids.ravel())
     columns = [np.broadcast_to(frame.ids, shape).ravel() for _, frame in frames]
     weights = [np.full(count, float(sign)) for sign, _ in frames]
     source = ListSource(
@@ -407,7 +411,7 @@ def _mul(lowering: _Lowering, op: Op) -> Frame:
     if len(variable) != 1:
         raise lowering.fail(op, "of several values is not supported")
     frame = lowering.frame(op, variable[0])
-    lowering._check_evaluated(frame.ids.ravel())
+    lowering.check_evaluated(frame.ids.ravel())
     shape = frame.ids.shape
     factors = [Fraction(1)] * frame.ids.size
     for i, operand in enumerate(op.operands):
@@ -459,10 +463,10 @@ def _reshape(lowering: _Lowering, op: Op) -> Frame | Choice:
     found = lowering.frames.get(operand) if isinstance(operand, str) else None
     if isinstance(found, Choice):
         return replace(
-            found, ids=found.ids.reshape(lowering._shape(op.result, lowering.types[op.result]))
+            found, ids=found.ids.reshape(lowering.shape(op.result, lowering.types[op.result]))
         )
     frame = lowering.frame(op)
-    shape = lowering._shape(op.result, lowering.types[op.result])
+    shape = lowering.shape(op.result, lowering.types[op.result])
     return replace(frame, ids=frame.ids.reshape(shape))
 
 

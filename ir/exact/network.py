@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -98,8 +99,9 @@ class Network:
             # The weights may say more than the declared type (a rounded sum is an unbounded int).
             heads = self.chain.heads[:, 0]
             values = self.plan(DOUBLE).values
-            low = int(max(low, values.low[heads].min()))
-            high = int(min(high, values.high[heads].max()))
+            least, most = float(values.low[heads].min()), float(values.high[heads].max())
+            low = max(low, int(least)) if math.isfinite(least) else low
+            high = min(high, int(most)) if math.isfinite(most) else high
         return low, high
 
     def cone(self, output: int) -> tuple[int, ...]:
@@ -197,12 +199,11 @@ def decide_columns(network: Network, x: Ints) -> Ints:
         part = x[:, start : start + size]
         found, undecided = plan.run(part.astype(np.float64))
         block = result[:, start : start + size]
-        unknown = np.zeros(0, np.int64) if undecided is None else np.flatnonzero(undecided)
-        if len(unknown):
-            found = np.where(undecided, 0.0, found)
-        block[:] = found
-        if len(unknown):
-            block[:, unknown] = decide_exactly(network, part[:, unknown])
+        if undecided is None:
+            block[:] = found
+            continue
+        block[:] = np.where(undecided, 0.0, found)
+        block[:, undecided] = decide_exactly(network, part[:, undecided])
     return result
 
 

@@ -8,6 +8,7 @@ ones is the scheme of Ozaki, Ogita, Oishi and Rump (Numerical Algorithms 59:95-1
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +43,10 @@ def carried(planes: Planes) -> Planes:
 
 def from_ints(values: Sequence[int], shape: tuple[int, ...]) -> Planes:
     """Return Python ints as planes of that shape."""
-    rest = list(values)
+    rest: list[int] = list(values)
     planes: Planes = []
     while not planes or any(rest):
-        digits = [((v + HALF) & (BASE - 1)) - HALF for v in rest]
+        digits: list[int] = [((v + HALF) & (BASE - 1)) - HALF for v in rest]
         planes.append(np.array(digits, dtype=np.int64).reshape(shape))
         rest = [(v - d) >> BITS for v, d in zip(rest, digits)]
     return planes
@@ -158,7 +159,9 @@ class BigMatrix:
         if not weights:
             return [np.zeros(shape, np.int64)]
         total = [np.zeros(shape, np.int64) for _ in range(len(weights) + len(x))]
-        operands = x if self.dense is None else [plane.astype(np.float64) for plane in x]
+        operands: list[NDArray[Any]] = list(x)
+        if self.dense is not None:
+            operands = [plane.astype(np.float64) for plane in x]
         pairs = 0
         for i in range(len(weights)):
             if not weights[i].any():
@@ -170,11 +173,11 @@ class BigMatrix:
                     total = _padded(carried(total), len(weights) + len(x))
         return carried(total)
 
-    def _product(self, i: int, plane: Ints | Floats) -> Ints:
+    def _product(self, i: int, plane: NDArray[Any]) -> Ints:
         if self.dense is not None:
             product: Ints = (self.dense[i] @ plane).astype(np.int64)
             return product
-        terms = plane[self.rows.columns] * self.sparse[i][:, None]
+        terms: Ints = plane[self.rows.columns] * self.sparse[i][:, None]
         return per_row(np.add, terms, self.rows.starts, 0)
 
 

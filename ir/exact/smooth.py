@@ -11,6 +11,7 @@ layers the precision is limited, and a value that is still open is an error, nev
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -200,7 +201,7 @@ class SmoothPlan:
 
     def __init__(self, chain: Chain, describe: Callable[[Ints], str]) -> None:
         """Take a chain; `describe` puts an input into words for the error of an open value."""
-        self.heads = chain.heads
+        self.heads: list[list[int]] = chain.heads.tolist()
         self.describe = describe
         self.prefix = RationalPlan(chain)
         self.first = next(i for i, layer in enumerate(chain.layers) if layer.smooth)
@@ -240,9 +241,10 @@ class SmoothPlan:
             if number:
                 forms, scale = layer.affine(forms, scale)
             forms, scale = layer.activate(forms, scale, self.atoms)
-        if self.heads.shape[1] > 1:
-            return [self._first_greatest([forms[i] for i in row]) for row in self.heads.tolist()]
-        return [self._whole(forms[i], scale) for i in self.heads[:, 0].tolist()]
+        chosen = [[forms[i] for i in row] for row in self.heads]
+        if any(len(row) > 1 for row in chosen):
+            return [self._first_greatest(row) for row in chosen]
+        return [self._whole(form, scale) for (form,) in chosen]
 
     def _first_greatest(self, forms: list[Form]) -> int:
         best = 0
@@ -269,12 +271,12 @@ class _SmoothLayer:
         )
         self.unit = Fraction(2) ** (0 if grain == CONSTANT else grain)
         self.bias = [Fraction(b) for b in rows.bias.tolist()]
-        columns = rows.columns.tolist()
+        columns: list[int] = rows.columns.tolist()
         weights = [int(Fraction(w) / self.unit) for w in rows.weights.tolist()]
-        starts = rows.starts.tolist()
+        starts: list[int] = rows.starts.tolist()
         self.entries = [
             list(zip(columns[start:stop], weights[start:stop]))
-            for start, stop in zip(starts, starts[1:])
+            for start, stop in itertools.pairwise(starts)
         ]
 
     def affine(self, forms: list[Form], scale: Fraction) -> tuple[list[Form], Fraction]:

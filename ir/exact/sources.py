@@ -159,7 +159,7 @@ class DenseSource:
     @property
     def most(self) -> int:
         """The greatest number of entries of a unit."""
-        return self.weight.shape[1]
+        return int(self.weight.shape[1])
 
     def block(self, units: Ints) -> Rows:
         """Return the rows of these units."""
@@ -183,7 +183,7 @@ class ListSource:
     @property
     def most(self) -> int:
         """The greatest number of entries of a unit."""
-        return self.columns.shape[1]
+        return int(self.columns.shape[1])
 
     def block(self, units: Ints) -> Rows:
         """Return the rows of these units."""

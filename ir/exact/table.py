@@ -191,12 +191,12 @@ class _Worker:
         for i, block in enumerate(span):
             form = blocks.form
             found, undecided = self.block(high[:, i, None], form)
-            if form is SINGLE and undecided is not None:
-                if np.count_nonzero(undecided) * 8 > blocks.size:
-                    found, undecided = self.block(high[:, i, None], DOUBLE)
-                    doubtful += 1
-                    if doubtful * 4 > len(span):
-                        blocks.form = DOUBLE
+            unknown = 0 if undecided is None else np.count_nonzero(undecided)
+            if form is SINGLE and unknown * 8 > blocks.size:
+                found, undecided = self.block(high[:, i, None], DOUBLE)
+                doubtful += 1
+                if doubtful * 4 > len(span):
+                    blocks.form = DOUBLE
             start = block * blocks.size
             writer.write(start, found)
             if undecided is not None and undecided.any():
@@ -230,7 +230,7 @@ def tabulate(
         network = network.over(positions)
     rows = math.prod(len(few) for few in network.levels)
     low, high = network.bounds
-    packed = (low, high) == (0, 1) and all(len(few) == 2 for few in network.levels)
+    packed = low >= 0 and high <= 1 and all(len(few) == 2 for few in network.levels)
     dtype = _smallest(low, high)
     size = rows / 8 if packed else rows * dtype.itemsize
     if rows > MOST_ROWS or size * len(network.outputs) > MOST_BYTES:
@@ -266,7 +266,8 @@ def _fill(blocks: _Blocks, writer: _Writer, progress: Progress | None) -> None:
         worker: _Worker = local.worker
         return worker.run(span, writer)
 
-    blocks.plan(SINGLE), blocks.plan(DOUBLE)
+    for form in (SINGLE, DOUBLE):
+        blocks.plan(form)  # once, before the threads ask for it
     with own_threads() as threads, ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[list[Ints]]] = deque()
         for span in spans:

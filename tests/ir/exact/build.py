@@ -20,8 +20,8 @@ from ddc.ir import (
     Operand,
     Scalar,
     Type,
-    value_types,
     check,
+    value_types,
 )
 
 
@@ -44,7 +44,9 @@ class Net:
         given: list[Operand] = [
             self.const(o) if isinstance(o, (np.ndarray, list)) else o for o in operands
         ]
-        return self.builder.op(code, *given, shape=[Affine.of(d) for d in shape], **attrs)
+        extent = [Affine.of(d) for d in shape]
+        more: dict[str, Any] = {**attrs}
+        return self.builder.op(code, *given, shape=extent, **more)
 
     def dense(self, x: str, weight: Any, bias: Any = None) -> str:
         """Add a dense layer."""

@@ -17,7 +17,9 @@ def test_inputs_are_flat_in_order_of_parameters() -> None:
     net = Net(a=bits(2, 2), b=Int(-1, 1), c=array(Int.of(2, 5), 1))
     flat = net.op("reshape", "a", shape=(4,))
     x = net.op("concat", flat, net.op("reshape", "b", shape=(1,)), "c")
-    network = Network.of(net.module(net.op("step", net.dense(x, [[0.0, 1.0, 0.0, 0.0, 0.0, -1.0]]))))
+    network = Network.of(
+        net.module(net.op("step", net.dense(x, [[0.0, 1.0, 0.0, 0.0, 0.0, -1.0]])))
+    )
     assert network.inputs == tuple(range(6))
     assert [list(few) for few in network.levels] == [[0, 1]] * 4 + [[-1, 0, 1], [2, 5]]
     assert network.cone(0) == (1, 5)
@@ -30,8 +32,8 @@ def test_a_slice_of_a_large_convolution_costs_its_cone() -> None:
     rng = np.random.default_rng(0)
     net = Net(x=bits(1000, 1000))
     image = net.op("reshape", "x", shape=(1, 1000, 1000))
-    attrs = {"padding": (1, 1, 1, 1), "mode": "circular"}
-    hidden = net.op("conv", image, rng.normal(size=(4, 1, 3, 3)), rng.normal(size=4), **attrs)
+    weight, bias = rng.normal(size=(4, 1, 3, 3)), rng.normal(size=4)
+    hidden = net.op("conv", image, weight, bias, padding=(1, 1, 1, 1), mode="circular")
     out = net.op("conv", net.op("relu", hidden), rng.normal(size=(1, 4, 1, 1)))
     module = net.module(net.op("step", net.op("reshape", out, shape=(1000, 1000))))
     begin = time.perf_counter()

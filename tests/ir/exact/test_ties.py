@@ -92,7 +92,12 @@ def test_float32_weights_are_taken_as_stored() -> None:
     exactly = float(weight[0, 0])
     net = Net(x=bits(1))
     hidden = net.op("relu", net.dense("x", weight))
-    cuts = [Fraction(exactly), Fraction(0.1), Fraction(1, 10), Fraction(exactly) - Fraction(1, 2**90)]
+    cuts = [
+        Fraction(exactly),
+        Fraction(0.1),
+        Fraction(1, 10),
+        Fraction(exactly) - Fraction(1, 2**90),
+    ]
     module = net.module(*(net.op("gt", net.op("reshape", hidden, shape=()), c) for c in cuts))
     assert outputs(module, [[1]]) == [[0, 1, 1, 1]]
 
