@@ -104,22 +104,31 @@ def disjoin(args: Iterable[Expr]) -> Expr:
     return _lattice(args, Or, TRUE, FALSE)
 
 
-def _lattice(args: Iterable[Expr], kind: type[And] | type[Or], zero: Expr, one: Expr) -> Expr:
+def _lattice(args: Iterable[Expr], kind: type[And | Or], zero: Expr, one: Expr) -> Expr:
+    dual = Or if kind is And else And
     flat: dict[Expr, None] = {}
     for arg in args:
-        for part in arg.args if isinstance(arg, kind) else (arg,):
-            flat[part] = None
+        flat.update(dict.fromkeys(_parts(arg, kind, dual)))
     flat.pop(one, None)
     if zero in flat or any(invert_if_cheap(part) in flat for part in flat):
         return zero
     if not flat:
         return one
+    denied = [part.arg for part in flat if isinstance(part, Not)]
+    if len(denied) > 1:  # one negation of the dual instead of several
+        together = Not(dual(tuple(sorted(denied, key=reading_order))))
+        flat = dict.fromkeys([part for part in flat if not isinstance(part, Not)] + [together])
     if len(flat) == 1:
         return next(iter(flat))
-    if all(isinstance(part, Not) for part in flat):
-        dual = Or if kind is And else And
-        return Not(dual(tuple(sorted(map(invert, flat), key=reading_order))))
     return kind(tuple(sorted(flat, key=reading_order)))
+
+
+def _parts(arg: Expr, kind: type[And | Or], dual: type[And | Or]) -> list[Expr]:
+    if isinstance(arg, kind):
+        return [part for inner in arg.args for part in _parts(inner, kind, dual)]
+    if isinstance(arg, Not) and isinstance(arg.arg, dual):
+        return [Not(inner) for inner in arg.arg.args]
+    return [arg]
 
 
 def invert_if_cheap(arg: Expr) -> Expr | None:
@@ -240,7 +249,7 @@ def _is_difference(term: Expr) -> bool:
 def compare(op: CompareOp, left: Expr, right: Expr) -> Expr:
     """Build a comparison of integers: constants on the right, no negative terms, no common factor."""
     whole = linear(_opened_differences([*opened(1, left), *opened(-1, right)]))
-    terms = dict((t, c) for c, t in whole.terms) if isinstance(whole, Linear) else {whole: 1}
+    terms = {t: c for c, t in whole.terms} if isinstance(whole, Linear) else {whole: 1}
     bound = -whole.const if isinstance(whole, Linear) else 0
     plain = op not in ("eq", "ne") and set(terms.values()) <= {1}
     for term in [t for t in terms if isinstance(t, Not)]:
@@ -283,7 +292,10 @@ _ABSORBED: dict[tuple[CompareOp, int], CompareOp] = {
 
 def _holds(op: CompareOp, difference: int) -> bool:
     sign = (difference > 0) - (difference < 0)
-    return sign in {"eq": (0,), "ne": (-1, 1), "lt": (-1,), "gt": (1,), "le": (-1, 0), "ge": (0, 1)}[op]
+    return (
+        sign
+        in {"eq": (0,), "ne": (-1, 1), "lt": (-1,), "gt": (1,), "le": (-1, 0), "ge": (0, 1)}[op]
+    )
 
 
 def at_least(k: int, literals: tuple[Expr, ...]) -> Expr:
@@ -312,7 +324,7 @@ def maximum(args: Iterable[Expr]) -> Expr:
     return _extreme(args, Max)
 
 
-def _extreme(args: Iterable[Expr], kind: type[Min] | type[Max]) -> Expr:
+def _extreme(args: Iterable[Expr], kind: type[Min | Max]) -> Expr:
     flat: dict[Expr, None] = {}
     for arg in args:
         for part in arg.args if isinstance(arg, kind) else (arg,):

@@ -9,7 +9,7 @@ literals.
 |---|---|
 | and, or, xor, min, max of n | n - 1 |
 | not | 1 |
-| comparison | 1, and 1 for an order where neither side is a constant |
+| comparison | 1, and 1 where neither side is a constant, unless it equates two operands |
 | linear form | 1, 2 for every coefficient other than 1 and -1 (0 in a binary \
 number 4a + 2b + c), and 1 for a constant |
 | threshold | 3 (the operator, its bound), and 2 for every weight other than 1 |
@@ -73,7 +73,9 @@ def _price(node: Expr) -> int:
     match node:
         case And(args) | Or(args) | Xor(args) | Min(args) | Max(args):
             return len(args) - 1
-        case Not() | Compare(_, _, Const()) | Compare("eq" | "ne"):
+        case Compare("eq" | "ne", left, right):
+            return 1 + (isinstance(left, Linear) and not isinstance(right, Const))
+        case Not() | Compare(_, _, Const()):
             return 1
         case Compare() | Mod():
             return 2

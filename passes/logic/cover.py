@@ -69,9 +69,18 @@ def _primes(axes: tuple[Axis, ...], wanted: Bits, forbidden: Bits) -> list[Cube]
     prime = implicant & useful
     for at, axis in enumerate(axes):
         grows = [
-            np.any([implicant.take((mask | 1 << i) - 1, at) for i in range(len(axis)) if not mask >> i & 1], 0)
-            if mask + 1 < 1 << len(axis)
-            else np.zeros_like(implicant.take(0, at))
+            (
+                np.any(
+                    [
+                        implicant.take((mask | 1 << i) - 1, at)
+                        for i in range(len(axis))
+                        if not mask >> i & 1
+                    ],
+                    0,
+                )
+                if mask + 1 < 1 << len(axis)
+                else np.zeros_like(implicant.take(0, at))
+            )
             for mask in _masks(axis)
         ]
         prime &= ~np.stack(grows, at)
@@ -142,7 +151,7 @@ def _select(axes: tuple[Axis, ...], cubes: list[Cube], covered: Bits) -> list[in
     """Choose cubes that cover every point: essential ones, then the best gain per cost."""
     prices = np.array([_cube_cost(axes, cube) for cube in cubes])
     alone = covered.sum(0) == 1
-    chosen = list(np.flatnonzero(covered[:, alone].any(1)))
+    chosen: list[int] = np.flatnonzero(covered[:, alone].any(1)).tolist()
     left = ~covered[chosen].any(0)
     while left.any() and len(chosen) <= 2 * _MOST_CUBES:
         gain = covered[:, left].sum(1) / prices
@@ -153,7 +162,7 @@ def _select(axes: tuple[Axis, ...], cubes: list[Cube], covered: Bits) -> list[in
         others = [j for j in chosen if j != i]
         if others and covered[others].any(0).all():
             chosen = others
-    return [int(i) for i in chosen]
+    return chosen
 
 
 def _cheapened(axes: tuple[Axis, ...], cubes: list[Cube], points: np.ndarray) -> list[Cube]:
@@ -171,9 +180,7 @@ def _cheapened(axes: tuple[Axis, ...], cubes: list[Cube], points: np.ndarray) ->
                 needed |= 1 << int(i)
             spare = cubes[at][v] & ~needed
             options = [needed | part for part in _submasks(spare) if needed | part]
-            best = min(
-                sorted(options, reverse=True), key=lambda m: _literal_price(axis, m)
-            )
+            best = min(sorted(options, reverse=True), key=lambda m: _literal_price(axis, m))
             cube = cubes[at]
             cubes[at] = (*cube[:v], best, *cube[v + 1 :])
     return cubes

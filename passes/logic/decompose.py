@@ -11,7 +11,7 @@ from .build import conjoin, disjoin, exclusive, invert, mux
 from .expr import Expr, Not
 from .predicate import members
 from .strategy import Solver
-from .table import BIT, Axis, Bits, Ints, Problem, compatible
+from .table import BIT, Axis, Bits, Ints, Problem, any_over, compatible
 
 _SUBSETS_UP_TO = 8  # axes: every bound set is tried up to here, only pairs and triples beyond
 _BOUND_SET_WORK = 1 << 28  # bound sets tried, times entries
@@ -111,7 +111,7 @@ def _columns(problem: Problem, bound: tuple[int, ...]) -> tuple[Ints, Bits] | No
                 return None
             labels[i] = len(known)
             known.append((rows[i], cares[i]))
-    return labels.reshape(shape), cares.any(1).reshape(shape)
+    return np.reshape(labels, shape), np.reshape(any_over(cares, (1,)), shape)
 
 
 def _outer(problem: Problem, bound: tuple[int, ...], labels: Ints, inner: Expr) -> Problem:
@@ -127,6 +127,12 @@ def _outer(problem: Problem, bound: tuple[int, ...], labels: Ints, inner: Expr) 
     )
     assert outer is not None
     return outer
+
+
+def selections(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a choice by one bit between functions of the others."""
+    for at, axis in enumerate(problem.axes):
+        yield mux(axis.expr, solver.solve(problem.at(at, 1)), solver.solve(problem.at(at, 0)))
 
 
 def expansions(problem: Problem, solver: Solver) -> Iterator[Expr]:
@@ -158,7 +164,9 @@ def _around_common(x: Expr, low: Problem, high: Problem, solver: Solver) -> Iter
         if not shared.any():
             continue
         common = low.with_values(np.where(shared, settled, 1 - settled), low.care | high.care)
-        rest = [solver.solve(part.with_values(part.values, part.care & ~shared)) for part in (low, high)]
+        rest = [
+            solver.solve(part.with_values(part.values, part.care & ~shared)) for part in (low, high)
+        ]
         yield join((solver.solve(common), mux(x, rest[1], rest[0])))
 
 

@@ -53,14 +53,15 @@ def _distinct(values: Ints, top: list[int]) -> int:
 
 def _expression(problem: Problem, values: Ints, order: Sequence[int]) -> Expr | None:
     """Merge equal subfunctions from the last axis upwards and build one selector for each."""
-    leaves, ids = np.unique(values, return_inverse=True)
-    ids = ids.reshape(values.shape)
+    leaves, places = np.unique(values, return_inverse=True)
+    ids: Ints = places.reshape(values.shape)
     exprs: list[Expr] = [Const(int(leaf)) for leaf in leaves]
     nodes = 0
     choose = mux if problem.is_logic else select
     for at in reversed(order):
+        length = len(problem.axes[at])
         codes: Ints = ids[..., 0]
-        for i in range(1, ids.shape[-1]):
+        for i in range(1, length):
             if int(codes.max()) >= 1 << 40:  # renumber before the codes overflow
                 codes = np.unique(codes, return_inverse=True)[1].reshape(codes.shape)
             codes = codes * len(exprs) + ids[..., i]
@@ -68,7 +69,7 @@ def _expression(problem: Problem, values: Ints, order: Sequence[int]) -> Expr | 
         nodes += len(first)
         if nodes > _MOST_NODES:
             return None
-        rows = ids.reshape(-1, ids.shape[-1])[first]
+        rows = ids.reshape(-1, length)[first]
         ids = ids_flat.reshape(codes.shape)
         exprs = [
             _selector(problem.axes[at], [exprs[child] for child in row], choose) for row in rows

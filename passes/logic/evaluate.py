@@ -49,7 +49,7 @@ _FOLD: dict[type[Expr], Any] = {
 }
 
 
-def evaluate(expr: Expr, columns: Sequence[ArrayLike]) -> NDArray[np.int64]:
+def evaluate(expr: Expr, columns: Sequence[ArrayLike] | Array) -> NDArray[np.int64]:
     """Evaluate `expr` with variable v bound to `columns[v]`.
 
     Columns may have any shapes that broadcast together; the result has the broadcast shape of
@@ -73,7 +73,7 @@ def evaluate(expr: Expr, columns: Sequence[ArrayLike]) -> NDArray[np.int64]:
     return known[expr].astype(np.int64)
 
 
-def _apply(node: Expr, operands: list[Array], columns: Sequence[ArrayLike]) -> Array:
+def _apply(node: Expr, operands: list[Array], columns: Sequence[ArrayLike] | Array) -> Array:
     match node:
         case Var(index):
             return np.asarray(columns[index])

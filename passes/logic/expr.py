@@ -9,7 +9,7 @@ Bits are the integers 0 and 1. The operands of `Not`, `And`, `Or`, `Xor` and the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 from weakref import WeakValueDictionary
@@ -22,7 +22,7 @@ _interned: WeakValueDictionary[tuple[object, ...], Expr] = WeakValueDictionary()
 class Expr:
     """Be a node of an expression; `operands` and `variables` are cached on every node."""
 
-    __slots__ = ("operands", "variables", "__weakref__")
+    __slots__ = ("__weakref__", "operands", "variables")
     __match_args__: tuple[str, ...] = ()
 
     operands: tuple[Expr, ...]
@@ -47,53 +47,58 @@ class Expr:
             object.__setattr__(self, "operands", operands)
             object.__setattr__(self, "variables", free)
 
+    def __repr__(self) -> str:
+        from .text import text  # not recursive, and linear on shared graphs
+
+        return f"{type(self).__name__}<{text(self)}>"
+
     def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
         return type(self), tuple(getattr(self, name) for name in self.__match_args__)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Var(Expr):
     """Read variable number `index`."""
 
     index: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Const(Expr):
     """Give one integer."""
 
     value: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Not(Expr):
     """Negate a bit."""
 
     arg: Expr
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class And(Expr):
     """Conjoin two or more bits."""
 
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Or(Expr):
     """Disjoin two or more bits."""
 
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Xor(Expr):
     """Give the parity of two or more bits."""
 
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Threshold(Expr):
     """Say whether the sum of `weights[i] * args[i]` is at least `k`; no weights: all are one."""
 
@@ -102,7 +107,7 @@ class Threshold(Expr):
     weights: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Linear(Expr):
     """Give `const` plus the sum of `coefficient * operand`; a count has all coefficients one."""
 
@@ -110,7 +115,7 @@ class Linear(Expr):
     const: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Compare(Expr):
     """Compare two integers; the result is a bit."""
 
@@ -119,7 +124,7 @@ class Compare(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Select(Expr):
     """Give `then` where the bit `cond` is one and `other` elsewhere."""
 
@@ -128,21 +133,21 @@ class Select(Expr):
     other: Expr
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Min(Expr):
     """Give the least of two or more integers."""
 
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Max(Expr):
     """Give the greatest of two or more integers."""
 
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Mod(Expr):
     """Give the remainder in 0..k-1 of division by the positive constant `k`."""
 
@@ -150,7 +155,7 @@ class Mod(Expr):
     k: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class FloorDiv(Expr):
     """Divide by the positive constant `k`, rounding towards minus infinity."""
 
@@ -158,7 +163,7 @@ class FloorDiv(Expr):
     k: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Lookup(Expr):
     """Read `values` (row-major) at the positions of `args` within their ascending `levels`."""
 
@@ -244,9 +249,9 @@ def operations(expr: Expr) -> int:
     return total
 
 
-def substitute(expr: Expr, replacements: dict[Expr, Expr]) -> Expr:
-    """Return the expression with nodes replaced, bottom up, unsimplified."""
-    done = dict(replacements)
+def substitute(expr: Expr, replacements: Mapping[Var, Expr]) -> Expr:
+    """Return the expression with variables replaced, all at once, unsimplified."""
+    done: dict[Expr, Expr] = dict(replacements.items())
     for node in topological((expr,)):
         if node not in done:
             operands = tuple(done[operand] for operand in node.operands)

@@ -18,9 +18,7 @@ Term = frozenset[Literal]
 def factor(axes: tuple[Axis, ...], cubes: list[Cube]) -> Expr:
     """Write a sum of cubes as a factored expression."""
     terms = [
-        frozenset(
-            (at, mask) for at, mask in enumerate(cube) if mask + 1 < 1 << len(axes[at])
-        )
+        frozenset((at, mask) for at, mask in enumerate(cube) if mask + 1 < 1 << len(axes[at]))
         for cube in cubes
     ]
     return _factor(axes, _ordered(terms))
@@ -105,8 +103,6 @@ def _divide(terms: list[Term], divisor: list[Term]) -> tuple[list[Term], list[Te
     """Divide weakly: terms = divisor * quotient + rest, without sharing of axes."""
     parts = [{term - d for term in terms if d <= term} for d in divisor]
     used = {at for d in divisor for at, _ in d}
-    quotient = [
-        q for q in set[Term].intersection(*parts) if not used & {at for at, _ in q}
-    ]
+    quotient = [q for q in set[Term].intersection(*parts) if not used & {at for at, _ in q}]
     made = {d | q for d in divisor for q in quotient}
     return _ordered(quotient), [term for term in terms if term not in made]

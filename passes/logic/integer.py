@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,12 +12,13 @@ from .cost import rank
 from .expr import Compare, Const, Expr, Lookup, Threshold
 from .predicate import members
 from .strategy import Solver, Strategy
-from .threshold import separating_weights
 from .table import Axis, Bits, Ints, Problem, spread
+from .threshold import separating_weights
 
 _LARGEST_DIVISOR = 64
 _MOST_CASES = 16
 _FIT_POINTS = 256
+_LARGEST_COEFFICIENT = 1 << 20
 _SPLIT_UP_TO = 9
 
 
@@ -182,7 +184,7 @@ def staircase(problem: Problem, solver: Solver) -> Iterator[Expr]:
         return
     base = 0 if 0 in outputs else outputs[0]
     terms: list[tuple[int, Expr]] = []
-    for low, high in zip(outputs, outputs[1:], strict=False):
+    for low, high in pairwise(outputs):
         up = low >= base
         passed = problem.values >= high if up else problem.values <= low
         step = high - low
@@ -268,9 +270,7 @@ def _evaluated(problem: Problem, weights: list[int], const: int) -> Ints:
     return np.broadcast_to(total, problem.values.shape)
 
 
-def _fit(
-    problem: Problem, where: np.ndarray, exactly: bool = True
-) -> tuple[list[int], int] | None:
+def _fit(problem: Problem, where: np.ndarray, exactly: bool = True) -> tuple[list[int], int] | None:
     """Fit an integer linear form to the values at these entries by least squares, rounded."""
     at = spread(np.flatnonzero(where), _FIT_POINTS)
     if len(at) < 2:
@@ -281,7 +281,7 @@ def _fit(
     wanted = problem.values[points]
     solution = np.linalg.lstsq(matrix.astype(np.float64), wanted.astype(np.float64), rcond=None)[0]
     rounded = np.rint(solution)
-    if not np.isfinite(rounded).all() or (np.abs(rounded) > 1 << 31).any():
+    if not np.isfinite(rounded).all() or (np.abs(rounded) > _LARGEST_COEFFICIENT).any():
         return None
     weights = [int(w) for w in rounded]
     fitted = weights[:-1], weights[-1]
@@ -297,11 +297,19 @@ def _fit_modulo(problem: Problem, k: int) -> tuple[list[int], int] | None:
     for at, axis in enumerate(problem.axes):
         steps = np.diff(axis.numbers)
         known = np.diff(problem.values, axis=at) % k
-        both = problem.care.take(range(1, len(axis)), at) & problem.care.take(range(len(axis) - 1), at)
+        both = problem.care.take(range(1, len(axis)), at) & problem.care.take(
+            range(len(axis) - 1), at
+        )
         options = [
             w
             for w in sorted(range(-(k - 1) // 2, k // 2 + 1), key=lambda w: (abs(w), -w))
-            if (((known - (w * steps).reshape([-1 if i == at else 1 for i in range(rank)])) % k == 0) | ~both).all()
+            if (
+                (
+                    (known - (w * steps).reshape([-1 if i == at else 1 for i in range(rank)])) % k
+                    == 0
+                )
+                | ~both
+            ).all()
         ]
         if not options:
             return None

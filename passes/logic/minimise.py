@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import overload
 
 import numpy as np
@@ -10,10 +11,10 @@ import numpy as np
 from .build import linear
 from .cost import cost, rank
 from .cover import covers
-from .decompose import disjoint, expansions, split_levels, split_literal
+from .decompose import disjoint, expansions, selections, split_levels, split_literal
 from .diagram import diagrams
 from .evaluate import evaluate
-from .expr import Const, Expr, Lookup, Not, Var
+from .expr import Const, Expr, Lookup, Not, Var, substitute
 from .integer import (
     along_index,
     bends,
@@ -32,7 +33,7 @@ from .polish import polish
 from .predicate import members
 from .relation import relations, sums_and_differences
 from .small import minimal
-from .strategy import Solver, Strategy
+from .strategy import Strategy
 from .symmetry import counts
 from .table import BIT, Axis, Problem, Table, level_classes, open_grid, without_irrelevant
 from .threshold import thresholds
@@ -76,7 +77,7 @@ def _problem(table: Table) -> Problem:
     care = np.ones(values.shape, np.bool_) if table.care is None else table.care.astype(np.bool_)
     axes: list[Axis] = []
     for at, levels in enumerate(table.levels):
-        order = np.argsort(levels, kind="stable")
+        order = sorted(range(len(levels)), key=levels.__getitem__)
         values, care = values.take(order, at), care.take(order, at)
         axes.append(Axis(Var(at), tuple((int(levels[i]),) for i in order)))
     return Problem(tuple(axes), np.where(care, values, 0), care)
@@ -97,8 +98,9 @@ class _Search:
     def solve(self, problem: Problem) -> Expr:
         if len(problem.outputs) < 2:
             return Const(problem.outputs[0] if problem.outputs else 0)
-        if problem.full or not _is_small(problem):  # small: the best completion may need them
-            problem = without_irrelevant(problem)
+        if _is_small(problem):
+            return _small(problem, self._strict)
+        problem = without_irrelevant(problem)
         known = self._memo.get(problem.key)
         if known is None:
             if not self.affords(_STEP + 10 * problem.size):
@@ -110,9 +112,6 @@ class _Search:
 
     def _exhausted(self, problem: Problem) -> Iterator[Expr]:
         """Write the table down without any search."""
-        if _is_small(problem):
-            yield minimal(problem)
-            return
         if problem.size <= _UNPAID:
             yield from diagrams(problem, self)
         yield _lookup(problem)
@@ -122,13 +121,6 @@ class _Search:
             yield members(problem.axes[0], frozenset(map(int, np.flatnonzero(problem.on))))
             yield from remainders(problem, self)
             yield from quotients(problem, self)
-            return
-        if _is_small(problem):
-            yield minimal(problem)
-            yield from thresholds(problem, self)
-            yield from counts(problem, self)
-            if not self._strict:
-                yield from expansions(problem, self)
             return
         many = len(problem.axes) if len(problem.axes) > 5 else 0
         for strategy in (split_literal, *_NUMERIC_LOGIC):
@@ -183,6 +175,30 @@ _INTEGER: tuple[Strategy, ...] = (
 )
 
 
+def _small(problem: Problem, strict: bool) -> Expr:
+    wanted = sum(int(v) << i for i, v in enumerate(problem.on.ravel()))
+    cared = sum(int(v) << i for i, v in enumerate(problem.care.ravel()))
+    form = _small_form(len(problem.axes), wanted, cared, strict)
+    expr = substitute(form, {Var(i): axis.expr for i, axis in enumerate(problem.axes)})
+    return polish(expr, ()) if any(axis.expr.operands for axis in problem.axes) else expr
+
+
+@lru_cache(maxsize=1 << 14)
+def _small_form(inputs: int, wanted: int, cared: int, strict: bool) -> Expr:
+    """Return the best form over Var(0..inputs-1): a minimal circuit, or what reads shorter."""
+    found = [minimal(inputs, wanted, cared)]
+    values = np.array([wanted >> i & 1 for i in range(1 << inputs)]).reshape((2,) * inputs)
+    care = np.array([bool(cared >> i & 1) for i in range(1 << inputs)]).reshape((2,) * inputs)
+    problem = Problem(tuple(Axis(Var(i), BIT) for i in range(inputs)), values, care)
+    if len(problem.outputs) == 2:
+        solver = _Search(_FUEL[0], strict)
+        found.extend(thresholds(problem, solver))
+        found.extend(counts(problem, solver))
+        if not strict and inputs == 3:
+            found.extend(selections(problem, solver))
+    return min(found, key=rank)
+
+
 def _is_small(problem: Problem) -> bool:
     return problem.is_logic and problem.all_bits and len(problem.axes) <= 3
 
@@ -230,9 +246,7 @@ def _lookup(problem: Problem) -> Expr:
             args.append(axis.expr)
             levels.append(tuple(int(n) for n in axis.numbers))
         else:
-            labels = [
-                (label, members(axis, frozenset((label,)))) for label in range(1, len(axis))
-            ]
+            labels = [(label, members(axis, frozenset((label,)))) for label in range(1, len(axis))]
             args.append(linear(labels))
             levels.append(tuple(range(len(axis))))
     return Lookup(values, tuple(args), tuple(levels))

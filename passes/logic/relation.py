@@ -12,13 +12,15 @@ from .cost import cost
 from .expr import Const, Expr
 from .predicate import members
 from .strategy import Solver
-from .table import Axis, Bits, Ints, Problem, open_grid, spread
+from .table import Axis, Bits, Ints, Problem, any_over, open_grid, spread
 
 _MOST_AXES = 24
 _MOST_ATOMS = 600
 _LONGEST = 12
 _SAMPLE = 2048  # points of the off-set
 _ROUNDS = 20
+
+_WEIGHTS = ((1, 1), (1, -1), (2, 1), (1, 2), (2, -1), (1, -2))
 
 Atom = tuple[Expr, int, Bits]  # the relation, its cost, and where it holds (broadcastable)
 
@@ -44,7 +46,8 @@ def sums_and_differences(problem: Problem, solver: Solver) -> Iterator[Expr]:
             continue
         if problem.axes[i].is_bit and problem.axes[j].is_bit:
             continue
-        for weights in ((1, 1), (1, -1), (2, 1), (1, 2), (2, -1), (1, -2)):
+        with_bit = problem.axes[i].is_bit or problem.axes[j].is_bit
+        for weights in _WEIGHTS[: 2 if with_bit else None]:
             if not solver.affords(problem.size * 4):
                 return
             smaller = _over_form(problem, (i, j), weights)
@@ -53,9 +56,7 @@ def sums_and_differences(problem: Problem, solver: Solver) -> Iterator[Expr]:
                 return
 
 
-def _over_form(
-    problem: Problem, pair: tuple[int, int], weights: tuple[int, int]
-) -> Problem | None:
+def _over_form(problem: Problem, pair: tuple[int, int], weights: tuple[int, int]) -> Problem | None:
     positions = problem.positions()
     free = [at for at in range(len(problem.axes)) if at not in pair]
     form: Ints = np.zeros((1,) * len(problem.axes), dtype=np.int64)
@@ -96,8 +97,10 @@ def _conjunction(problem: Problem) -> Expr | None:
 def _choose(atoms: list[Atom], points: tuple[Ints, ...]) -> list[int] | None:
     """Choose atoms of small cost such that one of them excludes each point."""
     excluded = np.stack(
-        [~holds[tuple(p if n > 1 else 0 * p for p, n in zip(points, holds.shape, strict=True))]
-         for _, _, holds in atoms]
+        [
+            ~holds[tuple(p if n > 1 else 0 * p for p, n in zip(points, holds.shape, strict=True))]
+            for _, _, holds in atoms
+        ]
     )
     if not excluded.any(0).all():
         return None
@@ -125,18 +128,18 @@ def _implied(problem: Problem) -> Iterator[Atom]:
         if len(np.unique(sample[at])) == len(axis):
             continue
         others = tuple(i for i in range(rank) if i != at)
-        allowed = problem.on.any(others)
+        allowed = any_over(problem.on, others)
         if not allowed.all():
             expr = members(axis, frozenset(map(int, np.flatnonzero(allowed))))
             yield expr, cost(expr), allowed[positions[at]]
     for i, j in combinations(range(rank), 2):
         one, other = problem.axes[i], problem.axes[j]
-        if not (one.is_numeric and other.is_numeric):
+        if not (one.is_numeric and other.is_numeric) or _bit_against_sum(one, other):
             continue
         others = tuple(at for at in range(rank) if at not in (i, j))
         if _all_seen(sample[i], sample[j], len(one), len(other)):
             continue
-        seen = problem.on.any(others)
+        seen = any_over(problem.on, others)
         for sign in (-1, 1):
             form = np.add(*open_grid([one.numbers, sign * other.numbers]))
             shape = [len(axis) if at in (i, j) else 1 for at, axis in enumerate(problem.axes)]
@@ -146,13 +149,16 @@ def _implied(problem: Problem) -> Iterator[Atom]:
                 yield expr, cost(expr), holds.reshape(shape)
 
 
+def _bit_against_sum(one: Axis, other: Axis) -> bool:
+    """Say whether one axis is a bit and the other a count, which logic relates better."""
+    return one.is_bit != other.is_bit and bool(one.expr.operands or other.expr.operands)
+
+
 def _all_seen(left: Ints, right: Ints, rows: int, columns: int) -> bool:
     return len(np.unique(left * columns + right)) == rows * columns
 
 
-def _bounds(
-    terms: Expr, form: Ints, seen: Bits, both_bits: bool
-) -> Iterator[tuple[Expr, Bits]]:
+def _bounds(terms: Expr, form: Ints, seen: Bits, both_bits: bool) -> Iterator[tuple[Expr, Bits]]:
     """List bounds, equalities and inequalities of a form that hold wherever `seen`."""
     values = np.unique(form[seen])
     low, high = int(values[0]), int(values[-1])

@@ -9,38 +9,47 @@ for that one, since no tree needs more than five.
 from __future__ import annotations
 
 from functools import cache
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .build import FALSE, TRUE, reading_order
-from .expr import And, Expr, Not, Or, Var, Xor, operations, topological, substitute, topological, with_operands
-from .polish import polish
-from .table import Problem
+from .expr import (
+    And,
+    Expr,
+    Not,
+    Or,
+    Var,
+    Xor,
+    operations,
+    substitute,
+    topological,
+    with_operands,
+)
 
-_INPUTS = (0xF0, 0xCC, 0xAA)
+_INPUTS: tuple[int, ...] = (0xF0, 0xCC, 0xAA)
 _ONES = 0xFF
 _SHARED_GATES = 4
 
 Score = tuple[int, int, int, int, int]
 
 
-def minimal(problem: Problem) -> Expr:
-    """Return an expression with the fewest operations for a problem of at most three bit axes.
+def minimal(inputs: int, wanted: int, cared: int) -> Expr:
+    """Return an expression over Var(0..inputs-1) with the fewest operations.
 
-    With don't-cares it is the best over all completions.
+    `wanted` and `cared` are truth tables: bit i belongs to the inputs that spell i, the first
+    one the most significant. With don't-cares the result is the best over all completions.
     """
-    missing = 3 - len(problem.axes)
-    entries = 1 << len(problem.axes)
-    wanted = sum(int(v) << i for i, v in enumerate(problem.on.ravel()))
-    cared = sum(int(v) << i for i, v in enumerate(problem.care.ravel()))
+    missing = 3 - inputs
+    entries = 1 << inputs
     repeat = sum(1 << i for i in range(0, 8, entries))
-    formulas = _formulas()
-    completions = (wanted | extra for extra in _subsets(((1 << entries) - 1) & ~cared))
-    best = min((formulas[choice * repeat] for choice in completions), key=_score)
-    exprs = {Var(missing + i): axis.expr for i, axis in enumerate(problem.axes)}
-    best = substitute(best, dict(exprs))
-    return polish(best, ()) if any(expr.operands for expr in exprs.values()) else best
+    ranked = _formulas()
+    free = ((1 << entries) - 1) & ~cared
+    _, best = min(
+        (ranked[(wanted | extra) * repeat] for extra in _subsets(free)), key=itemgetter(0)
+    )
+    return substitute(best, {Var(missing + i): Var(i) for i in range(inputs)})
 
 
 def _subsets(mask: int) -> list[int]:
@@ -69,7 +78,7 @@ def _score(expr: Expr) -> Score:
 
 
 @cache
-def _formulas() -> dict[int, Expr]:
+def _formulas() -> dict[int, tuple[Score, Expr]]:
     best: dict[int, Expr] = {table: Var(i) for i, table in enumerate(_INPUTS)}
     levels = [list(_INPUTS)]
     best |= {0x00: FALSE, 0xFF: TRUE}
@@ -77,7 +86,7 @@ def _formulas() -> dict[int, Expr]:
         levels.append(_next_level(best, levels))
     for table, expr in _shared(best).items():
         best[table] = expr
-    return {table: _flatten(expr) for table, expr in best.items()}
+    return {table: (_score(expr), _flatten(expr)) for table, expr in best.items()}
 
 
 def _next_level(best: dict[int, Expr], levels: list[list[int]]) -> list[int]:
@@ -118,15 +127,18 @@ def _shared(best: dict[int, Expr]) -> dict[int, Expr]:
     circuits: dict[int, Expr] = {}
     for gates in range(1, _SHARED_GATES + 1):
         new, parts = _gate_outputs(known)
-        for row, column in zip(*np.nonzero(trees[new] > gates), strict=True):
-            table = int(new[row, column])
-            expr = _circuit([int(f) for f in known[row]], parts[column], table)
+        better: list[list[int]] = np.argwhere(trees[new] > gates).tolist()
+        for at, gate in better:
+            table = int(new[at, gate])
+            expr = _circuit([int(f) for f in known[at]], parts[gate])
             if table not in circuits or _score(expr) < _score(circuits[table]):
                 circuits[table] = expr
         fresh = (new[:, :, None] != known[:, None, :]).all(2)
         row, column = np.nonzero(fresh & (new != 0) & (new != _ONES))
         programs = np.concatenate([known[row], new[row, column][:, None]], axis=1)
-        _, first = np.unique(np.sort(programs[:, len(_INPUTS) :], axis=1), axis=0, return_index=True)
+        _, first = np.unique(
+            np.sort(programs[:, len(_INPUTS) :], axis=1), axis=0, return_index=True
+        )
         known = programs[first]
     return circuits
 
@@ -148,7 +160,7 @@ def _gate_outputs(known: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[_Ga
     return np.stack(columns, axis=1), gates
 
 
-def _circuit(known: list[int], last: _Gate, table: int) -> Expr:
+def _circuit(known: list[int], last: _Gate) -> Expr:
     """Rebuild a program from the functions that it computes, in order."""
     exprs: list[Expr] = [Var(i) for i in range(len(_INPUTS))]
     for at in range(len(_INPUTS), len(known)):

@@ -85,9 +85,13 @@ def _agrees_on_sample(problem: Problem, i: int, j: int, backwards: bool) -> bool
     points = list(np.unravel_index(at, problem.values.shape))
     last = len(problem.axes[j]) - 1
     swapped = [*points]
-    swapped[i], swapped[j] = (last - points[j], last - points[i]) if backwards else (points[j], points[i])
+    swapped[i], swapped[j] = (
+        (last - points[j], last - points[i]) if backwards else (points[j], points[i])
+    )
     one, other = tuple(points), tuple(swapped)
-    return compatible(problem.values[one], problem.care[one], problem.values[other], problem.care[other])
+    return compatible(
+        problem.values[one], problem.care[one], problem.values[other], problem.care[other]
+    )
 
 
 def _evenly_spaced(numbers: Ints) -> bool:

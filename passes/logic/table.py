@@ -18,6 +18,9 @@ Bits = NDArray[np.bool_]
 
 BIT = ((0,), (1,))
 
+_LARGEST = 1 << 62  # outputs; differences of two still fit an int64
+_LARGEST_NUMBER = 1 << 31  # of a level that takes part in arithmetic; sums are exact in an int64
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -41,6 +44,11 @@ class Table:
             raise ValueError(f"table values have shape {self.values.shape}, levels say {shape}")
         if self.values.dtype.kind not in "biu":
             raise ValueError(f"table values must be integers, not {self.values.dtype}")
+        if (
+            self.values.size
+            and not -_LARGEST <= int(self.values.min()) <= int(self.values.max()) <= _LARGEST
+        ):
+            raise ValueError("table values are too large")
         if self.care is not None and self.care.shape != shape:
             raise ValueError(f"table care set has shape {self.care.shape}, levels say {shape}")
         if not all(known and len(set(known)) == len(known) for known in self.levels):
@@ -60,7 +68,7 @@ class Axis:
 
     @property
     def is_numeric(self) -> bool:
-        return all(len(group) == 1 for group in self.groups)
+        return all(len(g) == 1 and abs(g[0]) <= _LARGEST_NUMBER for g in self.groups)
 
     @cached_property
     def numbers(self) -> Ints:
@@ -108,11 +116,11 @@ class Problem:
 
     @cached_property
     def on(self) -> Bits:
-        return (self.values == 1) & self.care
+        return np.asarray((self.values == 1) & self.care)
 
     @cached_property
     def off(self) -> Bits:
-        return (self.values == 0) & self.care
+        return np.asarray((self.values == 0) & self.care)
 
     @cached_property
     def key(self) -> tuple[object, ...]:
@@ -142,7 +150,7 @@ class Problem:
     def at(self, axis: int, index: int) -> Problem:
         """Return the cofactor at one position of one axis."""
         axes = self.axes[:axis] + self.axes[axis + 1 :]
-        return Problem(axes, self.values.take(index, axis), self.care.take(index, axis))
+        return Problem(axes, slice_at(self.values, axis, index), slice_at(self.care, axis, index))
 
     def taking(self, axis: int, indices: Sequence[int]) -> Problem:
         """Return the restriction of one axis to several positions, in the order given."""
@@ -192,6 +200,16 @@ def open_grid(columns: Sequence[Ints]) -> list[Ints]:
     return [c.reshape((1,) * i + (-1,) + (1,) * (rank - 1 - i)) for i, c in enumerate(columns)]
 
 
+def slice_at(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
+    """Return the part of an array at one position of one axis, as a view."""
+    return np.asarray(array[(slice(None),) * axis + (index,)])
+
+
+def any_over(bits: Bits, axes: tuple[int, ...]) -> Bits:
+    """Say where any entry along these axes is true."""
+    return np.asarray(np.any(bits, axis=axes))
+
+
 def spread(entries: Ints, limit: int) -> Ints:
     """Pick at most `limit` entries by golden-ratio steps, which no axis of a table lines up with."""
     if len(entries) <= limit:
@@ -228,7 +246,7 @@ def _drop(problem: Problem, order: Sequence[int]) -> Problem:
             high = np.where(care, values, np.iinfo(np.int64).min).max(axis, keepdims=True)
             if (care & (values != high)).any():
                 continue
-            care = care.any(axis, keepdims=True)
+            care = np.expand_dims(any_over(care, (axis,)), axis)
             values = np.where(care, high, 0)
         del kept[axis]
     shape = tuple(len(axis) for axis in kept.values())
@@ -243,7 +261,7 @@ def level_classes(problem: Problem, axis: int) -> list[list[int]]:
     classes: list[list[int]] = []
     merged: list[tuple[Ints, Bits]] = []
     for index in range(len(problem.axes[axis])):
-        values, care = problem.values.take(index, axis), problem.care.take(index, axis)
+        values, care = slice_at(problem.values, axis, index), slice_at(problem.care, axis, index)
         for at in range(len(classes) - 1, -1, -1):
             if compatible(values, care, *merged[at]):
                 known_values, known_care = merged[at]

@@ -59,7 +59,7 @@ def text(expr: Expr, name: Callable[[int], str] = "x{}".format) -> str:
     lines: list[str] = []
     for node in order:
         body = _write(node, written, name)
-        if uses.get(node, 0) > 1 and any(operand.operands for operand in node.operands):
+        if uses.get(node, 0) > 1 and _deserves_name(node):
             label = f"t{len(lines)}"
             lines.append(f"{label} = {body}")
             written[node] = label, _ATOM
@@ -69,9 +69,11 @@ def text(expr: Expr, name: Callable[[int], str] = "x{}".format) -> str:
     return "; ".join([*lines, written[expr][0]])
 
 
-def _write(
-    node: Expr, written: dict[Expr, tuple[str, int]], name: Callable[[int], str]
-) -> str:
+def _deserves_name(node: Expr) -> bool:
+    return len(node.operands) > 2 or any(operand.operands for operand in node.operands)
+
+
+def _write(node: Expr, written: dict[Expr, tuple[str, int]], name: Callable[[int], str]) -> str:
     level = _ATOM - 1 if isinstance(node, Xor) else _PRECEDENCE.get(type(node), _ATOM)
     parts = [
         words if own > level else f"({words})"

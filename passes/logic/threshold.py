@@ -75,10 +75,19 @@ def _written(problem: Problem, weights: list[int], below: int, bound: int) -> It
         yield at_least(bound + sum(negative), tuple(e if w > 0 else invert(e) for w, e in terms))
     if problem.all_bits and not negative:
         yield Threshold(bound, tuple(e for _, e in terms), sizes)
-    if problem.all_bits and min(len(negative), len(terms) - len(negative)) == 1:
-        return  # logic says it better than an inequality with a single bit on one side
+    leaves = sum(len(term.operands) or 1 for _, term in terms)
+    one_sided = problem.all_bits and min(len(negative), len(terms) - len(negative)) == 1
+    if one_sided or (
+        leaves < 4 and all(axis.is_bit or axis.expr.operands for axis in problem.axes)
+    ):
+        return  # logic says it better than an inequality of so few bits
     # Any bound in (below, bound] separates; comparing with zero reads best.
-    for choice in (bound, below + 1, *((0,) if below < 0 <= bound else ()), *((1,) if below < 1 <= bound else ())):
+    for choice in (
+        bound,
+        below + 1,
+        *((0,) if below < 0 <= bound else ()),
+        *((1,) if below < 1 <= bound else ()),
+    ):
         yield compare("ge", linear(terms), Const(choice))
 
 
@@ -99,9 +108,7 @@ def _orient(problem: Problem) -> _Oriented | None:
     return _grouped(problem, signs, influence)
 
 
-def _grouped(
-    problem: Problem, signs: list[int], influence: list[tuple[int, int]]
-) -> _Oriented:
+def _grouped(problem: Problem, signs: list[int], influence: list[tuple[int, int]]) -> _Oriented:
     """Give equally influential axes one weight (exact without don't-cares: Chow parameters)."""
     keys: list[tuple[object, ...]] = []
     columns: list[Ints] = []
@@ -185,7 +192,10 @@ class _Basis:
     def enter(self, column: list[Fraction], gain: Fraction) -> bool:
         """Bring a violated constraint into the basis; False: the programme has no solution."""
         size = len(column)
-        step = [sum((r * c for r, c in zip(row, column, strict=True) if r and c), Fraction(0)) for row in self._inverse]
+        step = [
+            sum((r * c for r, c in zip(row, column, strict=True) if r and c), Fraction(0))
+            for row in self._inverse
+        ]
         rows = [i for i in range(size) if step[i] > 0]
         if not rows:
             return False
@@ -195,7 +205,9 @@ class _Basis:
         level = self._level[out] / step[out]
         for i in range(size):
             if i != out and step[i]:
-                self._inverse[i] = [a - step[i] * b for a, b in zip(self._inverse[i], pivot, strict=True)]
+                self._inverse[i] = [
+                    a - step[i] * b for a, b in zip(self._inverse[i], pivot, strict=True)
+                ]
                 self._level[i] -= step[i] * level
         self._inverse[out], self._level[out] = pivot, level
         self.prices = [p + reduced * v for p, v in zip(self.prices, pivot, strict=True)]

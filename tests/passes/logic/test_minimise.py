@@ -89,7 +89,8 @@ def test_comparators_of_binary_numbers(width: int, strict: bool) -> None:
 
     expr = minimised(compares, *[BIT] * (2 * width))
     assert isinstance(expr, Compare) and kinds(expr) == {Compare, Linear, Var}
-    weights = sorted(c for side in (expr.left, expr.right) for c, _ in getattr(side, "terms"))
+    assert isinstance(expr.left, Linear) and isinstance(expr.right, Linear)
+    weights = sorted(c for c, _ in (*expr.left.terms, *expr.right.terms))
     assert weights == sorted([1 << i for i in range(width)] * 2)
 
 
@@ -135,7 +136,11 @@ def test_not_every_monotone_function_is_a_threshold() -> None:
         (lambda *b: sum(b) == 1, [BIT] * 4, "x0 + x1 + x2 + x3 == 1"),
         (lambda *b: sum(b[:4]) > sum(b[4:]), [BIT] * 8, "x0 + x1 + x2 + x3 > x4 + x5 + x6 + x7"),
         (lambda s, a, b, c: a if s else b and c, [BIT] * 4, "x1 if x0 else x2 and x3"),
-        (lambda *t: sum(x == 2 for x in t) >= 2, [TOKEN] * 3, "at_least(2, x0 == 2, x1 == 2, x2 == 2)"),
+        (
+            lambda *t: sum(x == 2 for x in t) >= 2,
+            [TOKEN] * 3,
+            "at_least(2, x0 == 2, x1 == 2, x2 == 2)",
+        ),
         (lambda a, b: a == b, [TOKEN] * 2, "x0 == x1"),
         (lambda a, b, c: a == b == c, [TOKEN] * 3, "x0 == x1 and x0 == x2"),
         (lambda a, b, c: a == 1 or b == c, [TOKEN] * 3, "x0 == 1 or x1 == x2"),
@@ -161,7 +166,11 @@ def test_not_every_monotone_function_is_a_threshold() -> None:
             [range(4)] * 3,
             "0 if x0 >= x1 and x0 >= x2 else (1 if x1 >= x2 else 2)",
         ),
-        (lambda a: a // 2 if a % 2 == 0 else a + 1, [range(10)], "x0 // 2 if x0 % 2 == 0 else x0 + 1"),
+        (
+            lambda a: a // 2 if a % 2 == 0 else a + 1,
+            [range(10)],
+            "x0 // 2 if x0 % 2 == 0 else x0 + 1",
+        ),
     ],
 )
 def test_reads_like_its_definition(
@@ -200,7 +209,7 @@ def test_unsorted_levels() -> None:
 
 def test_hopeless_tables_are_written_down() -> None:
     rng = np.random.default_rng(0)
-    for shape in ((2,) * 12, (3,) * 6, (2,) * 18):
+    for shape in ((2,) * 10, (3,) * 6, (2,) * 16):
         levels = tuple(tuple(range(n)) for n in shape)
         table = Table(levels, rng.integers(0, 2, shape))
         assert cost(minimise(table)) <= 8 + table.values.size + len(shape)
@@ -243,7 +252,7 @@ def tables(draw: st.DrawFn) -> Table:
 
 
 @given(tables())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_random_tables_with_dont_cares(table: Table) -> None:
     expr = minimise(table, effort=0)
     assert table.care is not None
@@ -253,7 +262,7 @@ def test_random_tables_with_dont_cares(table: Table) -> None:
 
 
 @given(st.integers(0, 2**16 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_four_bit_functions_stay_short(function: int) -> None:
     values = np.array([function >> i & 1 for i in range(16)]).reshape((2,) * 4)
     expr = minimise(Table((BIT,) * 4, values), effort=0)
