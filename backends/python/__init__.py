@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ddc.ir import DdcError, Function, Module, constant_type, value_types
+from ddc.ir import DdcError, Missing, Module, Real, dims, element
 
 from .docstring import docstring
-from .expand import expand
 from .helpers import PLAIN, closure
 from .inputs import Inputs
 from .intervals import of_type
-from .names import Names, identifier
-from .plain import Module as Gathered
+from .layout import Gathered, assemble, prepared, public_names
 from .plain import Plain
 from .text import ATOM, Expr
 from .writer import Writer
@@ -50,32 +48,16 @@ def formatted(text: str) -> str:
     return black.format_str(text, mode=black.Mode(line_length=100))
 
 
-def prepared(module: Module) -> tuple[Function, dict[str, Any]]:
-    """Return the entry with array ops written as loops, and the types of its values."""
-    entry = module.entry
-    function = expand(entry, module, value_types(entry, module))
-    types: dict[str, Any] = dict(value_types(function, module))
-    for name, constant in module.constants:
-        types[f"@{name}"] = constant_type(constant)
-    return function, types
-
-
 def emit_plain(module: Module, meta: dict[str, Any] | None) -> str:
     """Return the module in the plain style, not yet formatted."""
     function, types = prepared(module)
-    names = Names(PLAIN)
-    public = names.fresh(identifier(function.name, "program"))
-    params = [names.fresh(p.name) for p in function.params]
+    names, public, params = public_names(function, PLAIN)
     gathered = Gathered(names)
     plain = Plain(function, types, dict(module.constants), names, gathered)
     for param, name in zip(function.params, params):
-        kind = "array" if getattr(param.type, "dims", ()) else "int"
-        scalar = getattr(param.type, "element", param.type)
-        if kind == "int" and of_type(scalar) is not None and type(scalar).__name__ == "Real":
-            kind = "float"
-        if kind == "int" and type(scalar).__name__ == "Missing":
-            kind = "float"
-        plain.values[param.name] = Expr(name, ATOM, kind)
+        scalar = element(param.type)
+        kind = "float" if isinstance(scalar, (Real, Missing)) else "int"
+        plain.values[param.name] = Expr(name, ATOM, "array" if dims(param.type) else kind)
         plain.intervals[param.name] = of_type(scalar)
     sizes = {s.name: names.fresh(s.name.lower(), s.name) for s in function.sizes}
     plain.symbols.update(sizes)
@@ -84,18 +66,10 @@ def emit_plain(module: Module, meta: dict[str, Any] | None) -> str:
     results = [plain.result(o, r.type) for o, r in zip(function.body.yields, function.results)]
     body.line(f"return {', '.join(r.text for r in results)}".rstrip())
     head = Writer()
-    Inputs(function, names, public, params, sizes, gathered.helper).write(head, plain.used_sizes)
+    Inputs(function, names, public, params, sizes, gathered.helper).write(head, body.mentioned(sizes))
     helpers = closure(gathered.helpers, PLAIN)
     imports = gathered.imports | {i for h in helpers for i in PLAIN[h].imports}
-    lines = [f"import {name}" for name in sorted(imports)]
-    lines += [""] + [f"{name} = {text}" for name, text in gathered.constants.items()]
-    lines += ["", "", f"def {public}({', '.join(params)}):"]
-    lines += [f'    """{_indented(docstring(function, params, meta))}', '    """']
-    lines += [*head.lines, *body.lines]
-    for name in helpers:
-        lines += ["", "", PLAIN[name].source]
-    return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _indented(text: str) -> str:
-    return text.replace("\n", "\n    ")
+    text = docstring(function, params, meta)
+    sources = [PLAIN[name].source for name in helpers]
+    lines = [*head.lines, *body.lines]
+    return assemble(imports, gathered.constants, "", public, params, text, lines, sources)

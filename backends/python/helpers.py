@@ -192,6 +192,14 @@ def _max(values):
     values = list(values)
     return next((v for v in values if v != v), max(values))
 '''),
+    "_product": _helper('''
+def _product(values):
+    """Return the product of numbers."""
+    result = 1
+    for value in values:
+        result *= value
+    return result
+'''),
     "_curve": _helper('''
 def _curve(x, knots, scale=float):
     """Return the height at x of the line through the knots, straight over scale(x), flat outside."""

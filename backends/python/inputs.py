@@ -27,7 +27,7 @@ from ddc.ir import (
 )
 
 from .names import Names
-from .text import affine, float_text, int_text
+from .text import BITOR, affine, float_text, int_text
 from .writer import Writer
 
 SHORT_RANGE = 256  # `v in range(n)` of a float walks the range
@@ -184,9 +184,8 @@ class Inputs:
         needed = set(used)
         for param in self.function.params:
             for axis, extent in enumerate(dims(param.type)):
-                if self._defines(param, axis) and axis == 0 and _is_plain(extent):
-                    continue
-                needed |= {s for s in extent.symbols()}
+                if not (axis == 0 and self.gives(param, axis)):
+                    needed |= extent.symbols()
         for size in self.function.sizes:
             if size.minimum > 0:
                 needed.add(size.name)
@@ -195,12 +194,7 @@ class Inputs:
             for size, (param, axis, _) in self.solved.items()
             if size in needed
         ]
-        together = ", ".join(text for _, text in solved)
-        if solved and len(together) < 72 and not any(n in t for n, _ in solved for _, t in solved):
-            writer.line(f"{', '.join(n for n, _ in solved)} = {together}")
-        else:
-            for name, text in solved:
-                writer.line(f"{name} = {text}")
+        self._assigned(solved, writer)
         for size in self.function.sizes:
             if size.minimum > 0:
                 tests.append(f"{self.sizes[size.name]} < {size.minimum}")
@@ -215,6 +209,16 @@ class Inputs:
             with writer.indented(f"if {' or '.join(tests)}:"):
                 writer.line(f"raise ValueError({message})")
 
+    def _assigned(self, solved: Sequence[tuple[str, str]], writer: Writer) -> None:
+        """Write what the sizes are, on one line where that is short."""
+        together = ", ".join(text for _, text in solved)
+        apart = any(name in text for name, _ in solved for _, text in solved) or "if" in together
+        if len(solved) > 1 and len(together) < 60 and not apart:
+            writer.line(f"{', '.join(name for name, _ in solved)} = {together}")
+            return
+        for name, text in solved:
+            writer.line(f"{name} = {text}")
+
     def _defines(self, param: Param, axis: int) -> bool:
         return any(found[:2] == (param.name, axis) for found in self.solved.values())
 
@@ -225,16 +229,22 @@ class Inputs:
             text = f"len({name}{'[0]' * axis}) if {guard} else 0"
         return text
 
+    def gives(self, param: Param, axis: int) -> bool:
+        """Tell whether an axis is what a size is solved from, so that it always fits."""
+        return self._defines(param, axis) and _is_plain(dims(param.type)[axis])
+
+    def extent(self, at: Affine) -> str:
+        """Return an extent for a comparison."""
+        return affine(at, lambda s: self.sizes[s]).at(BITOR)
+
     def _shape_test(self, param: Param, name: str) -> str:
         """Return the condition that nested lists do not have the declared shape."""
-        shape = dims(param.type)
-        test = ""
+        shape, test = dims(param.type), ""
+        rows = [name, "row", *(f"row_{axis}" for axis in range(2, len(shape)))]
         for axis in reversed(range(len(shape))):
-            item = name if axis == 0 else ("row" if axis == 1 else f"row_{axis}")
-            extent = affine(shape[axis], lambda s: self.sizes[s])
-            known = axis == 0 and self._defines(param, 0) and _is_plain(shape[0])
-            here = "" if known else f"len({item}) != {extent.at(8)}"
-            inner = f"any({test} for {'row' if axis == 0 else f'row_{axis + 1}'} in {item})" if test else ""
+            known = axis == 0 and self.gives(param, 0)
+            here = "" if known else f"len({rows[axis]}) != {self.extent(shape[axis])}"
+            inner = f"any({test} for {rows[axis + 1]} in {rows[axis]})" if test else ""
             test = " or ".join(t for t in (here, inner) if t)
         return test
 

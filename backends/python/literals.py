@@ -29,6 +29,27 @@ def constant_literal(constant: Constant) -> str:
     return entry.replace("_TEXT", f'"""\\\n{text}\n"""')
 
 
+def array_literal(constant: Constant) -> str:
+    """Return an expression for a constant array as a numpy array, reals in binary64."""
+    array = constant.array
+    if array.size > LARGEST:
+        raise DdcError(f"a constant of {array.size} numbers is too large for Python text")
+    real = array.dtype.kind == "f"
+    wide = not real and array.size > 0 and max(abs(int(array.min())), int(array.max())) >= 1 << 62
+    kind = "float" if real else "object" if wide else "int"
+    if 0 < array.size <= INLINE:
+        text = nested(array.tolist(), array.ndim).replace("(", "[").replace(",)", "]")
+        text = text.replace(")", "]").replace("float[", "float(").replace('"]', '")')
+        return f"np.array({text}, dtype={kind})"
+    shape = ", ".join(map(str, array.shape))
+    rows = array.reshape(-1, array.shape[-1]).tolist() if array.size else []
+    text = "\n".join(" ".join(number(v) for v in row) for row in rows)
+    entry = f'"""\\\n{text}\n""".split()'
+    if kind == "object":
+        entry = f"[int(v) for v in {entry}]"
+    return f"np.array({entry}, dtype={kind}).reshape({shape})"
+
+
 def number(value: Any) -> str:
     """Return the shortest exact text of a number."""
     return repr(value)

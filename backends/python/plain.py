@@ -114,15 +114,12 @@ class Plain:
         self.values: dict[str, Expr] = {}
         self.intervals: dict[str, Interval] = {}
         self.symbols: dict[str, str] = {}  # sizes and loop variables -> Python names
-        self.used_sizes: set[str] = set()
         self._constant_names: dict[str, str] = {}
 
     # ------------------------------------------------------------ operands
 
     def symbol(self, symbol: str) -> str:
         """Return the Python name of a size or a loop variable."""
-        if not symbol.startswith("%"):
-            self.used_sizes.add(symbol)
         return self.symbols[symbol]
 
     def affine(self, at: Affine) -> Expr:
@@ -175,7 +172,7 @@ class Plain:
             if not self.usage.is_live(op):
                 continue
             if op.code == "scan":
-                self.scan(op, _need(writer))
+                self.scan(op, need(writer))
             elif op.code == "map":
                 for name, value in zip(op.results, self.map(op, writer)):
                     self.define(name, value, writer)
@@ -193,8 +190,8 @@ class Plain:
             return
         local = self.names.fresh(name)
         shared = value.prec == ATOM and value.text.endswith("]") and value.kind not in ("array", "tuple")
-        _need(writer).assign(local, value.text, shared)
-        self.values[name] = Expr(local, ATOM, value.kind)
+        need(writer).assign(local, value.text, shared)
+        self.values[name] = replace(value, text=local, prec=ATOM, condition=None, depth=0)
 
     def fits(self, value: Expr, writer: Writer | None) -> bool:
         """Tell whether an expression may stand inside another one."""
@@ -617,22 +614,13 @@ class Plain:
             for k in range(count)
             if self.usage.count[op.results[k]]
         }
-        inits: list[Expr] = []
-        for state, name in zip(op.states, states):
-            value = self.operand(state.init)
-            if isinstance(element(state.type), (Real, Missing)) and not dims(state.type):
-                value = as_float(value)
-            elif not dims(state.type):
-                value = as_int(value)
-            inits.append(self.lists(value))
+        inits = [self.initial(op, k) for k in range(len(states))]
         if states or outputs:
             targets = [*states, *outputs.values()]
             texts = [*(v.at(TERNARY) for v in inits), *("[]" for _ in outputs)]
             writer.line(f"{', '.join(targets)} = {', '.join(texts)}")
         for state, name in zip(op.states, states):
-            array = bool(dims(state.type))
-            real = isinstance(element(state.type), (Real, Missing))
-            self.values[state.name] = Expr(name, ATOM, "array" if array else "float" if real else "int")
+            self.values[state.name] = self.state_value(state.name, state.type, name)
         heads, _, walked = self.heads(op)
         with writer.indented(f"{heads[0]}:"):
             yields = self.body(op.body, walked, writer)
@@ -649,22 +637,37 @@ class Plain:
                 self.values[result] = self.values[op.states[k - count].name]
         self.leave(op)
 
-    def _update(self, op: Op, states: Sequence[str], writer: Writer) -> None:
+    def initial(self, op: Op, position: int) -> Expr:
+        """Return how a state starts."""
+        state = op.states[position]
+        value = self.operand(state.init)
+        if dims(state.type):
+            return self.lists(value)
+        real = isinstance(element(state.type), (Real, Missing))
+        return as_float(value) if real else as_int(value)
+
+    def state_value(self, name: str, type_: Type, local: str) -> Expr:
+        """Return a state as an operand."""
+        real = isinstance(element(type_), (Real, Missing))
+        return Expr(local, ATOM, "array" if dims(type_) else "float" if real else "int")
+
+    def following(self, op: Op, position: int) -> Expr:
+        """Return what a state becomes."""
         assert op.body is not None
-        targets: list[str] = []
-        texts: list[str] = []
-        for state, name, value in zip(op.states, states, op.body.nexts):
-            e = self.operand(value)
-            if not dims(state.type):
-                real = isinstance(element(state.type), (Real, Missing))
-                e = as_float(e) if real else as_int(e)
-            e = self.lists(e)
-            if e.text != name:
-                targets.append(name)
-                texts.append(e.at(TERNARY))
-        if targets:
-            writer.line(f"{', '.join(targets)} = {', '.join(texts)}")
-        elif not writer.lines[-1].strip() or writer.lines[-1].rstrip().endswith(":"):
+        state = op.states[position]
+        value = self.operand(op.body.nexts[position])
+        if dims(state.type):
+            return self.lists(value)
+        real = isinstance(element(state.type), (Real, Missing))
+        return as_float(value) if real else as_int(value)
+
+    def _update(self, op: Op, states: Sequence[str], writer: Writer) -> None:
+        nexts = [self.following(op, k) for k in range(len(states))]
+        moving = [(name, e) for name, e in zip(states, nexts) if e.text != name]
+        if moving:
+            targets = ", ".join(name for name, _ in moving)
+            writer.line(f"{targets} = {', '.join(e.at(TERNARY) for _, e in moving)}")
+        elif writer.lines[-1].rstrip().endswith(":"):
             writer.line("pass")
 
     # ------------------------------------------------------------ results
@@ -701,7 +704,8 @@ class Plain:
         return Expr(f"[{inner.text} for {name} in {value.text}]", ATOM, "array")
 
 
-def _need(writer: Writer | None) -> Writer:
+def need(writer: Writer | None) -> Writer:
+    """Return the writer; NeedsStatements where only an expression may stand."""
     if writer is None:
         raise NeedsStatements
     return writer

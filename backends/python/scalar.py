@@ -214,7 +214,7 @@ def _mul(use: Use) -> Expr:
         return args[0]
     kind = _real_kind(args, use.is_real)
     if len(args) > LONGEST:
-        return call_many(use.host.math("prod"), args, kind)
+        return call_many(use.host.helper("_product"), args, kind)
     return infix("*", PRODUCT, args, kind, exact=False)
 
 
@@ -234,12 +234,19 @@ def _neg(use: Use) -> Expr:
     return Expr(text, UNARY, kind, depth=1 + a.depth)
 
 
+def is_safe_division(use: Use) -> bool:
+    """Tell whether an op is a division by what cannot be 0."""
+    if use.op.code != "div":
+        return False
+    divisor = use.intervals[1]
+    if int_bounds(use.types[1]) is not None:
+        return True
+    return divisor is not None and (divisor[0] > 0 or divisor[1] < 0)
+
+
 def _div(use: Use) -> Expr:
     a, b = use.widened()
-    divisor = use.intervals[1]
-    bounds = int_bounds(use.types[1])
-    sure = bounds is not None or (divisor is not None and (divisor[0] > 0 or divisor[1] < 0))
-    if sure:
+    if is_safe_division(use):
         return infix("/", PRODUCT, [a, b], "float")
     return call(use.host.helper("_divide"), as_float(a), b, kind="float")
 

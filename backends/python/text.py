@@ -28,6 +28,9 @@ class Expr:
     kind: str = "int"
     condition: tuple[str, int] | None = None
     depth: int = 0
+    axes: frozenset[int] = frozenset()  # numpy style: the loops along which an array varies
+    end: int = 0  # the loop after the array's last axis
+    own: int = 0  # axes behind those of loops: the rank of a value that is an array itself
 
     @property
     def is_simple(self) -> bool:

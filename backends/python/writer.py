@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 WIDTH = 80  # several short assignments share a line up to this length
@@ -38,9 +39,21 @@ class Writer:
         """Add a statement with a body."""
         self.line(head)
         self._indent += 1
-        yield
+        try:
+            yield
+        finally:
+            self._open = None
+            self._indent -= 1
+
+    def mentioned(self, names: Mapping[str, str]) -> set[str]:
+        """Return the keys whose Python name occurs in the lines."""
+        words = set[str]().union(*(re.findall(r"[A-Za-z_0-9]+", line) for line in self.lines))
+        return {key for key, name in names.items() if name in words}
+
+    def rewind(self, count: int) -> None:
+        """Take back all lines after the first `count`."""
         self._open = None
-        self._indent -= 1
+        del self.lines[count:]
 
     def blank(self) -> None:
         """Add an empty line."""

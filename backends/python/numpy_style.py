@@ -1,0 +1,198 @@
+"""Modules in the numpy style: one function on arrays, or on rows given as numbers or columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ddc.ir import (
+    Affine,
+    Category,
+    Function,
+    Loop,
+    Missing,
+    Module,
+    Param,
+    Real,
+    dims,
+    element,
+    int_bounds,
+    walk,
+)
+
+from .docstring import docstring
+from .helpers import closure
+from .inputs import Inputs, membership
+from .intervals import of_type
+from .layout import Gathered, assemble, prepared, public_names
+from .numpy_helpers import NUMPY
+from .ranges import fits
+from .text import ATOM, Expr, call, literal
+from .vector import DTYPES, Vector
+from .vector_ops import NotVector, is_array
+from .writer import Writer
+
+ROW = Loop("row", Affine.of(0), Affine.of(1))
+
+
+class NumpyInputs(Inputs):
+    """Writes the checks of one function's parameters in the numpy style."""
+
+    rows = False  # scalars may be columns
+
+    def _check(self, scalar: Any, v: str, message: str, rank: int | None) -> str:
+        text = super()._check(scalar, v, message, rank or 0)
+        if rank is None or (self.rows and rank == 0):
+            head, _, tail = text.partition(message)
+            return f"{head}{message}, rank=None{tail}"
+        return text
+
+    def _checked(self, param: Param, name: str) -> str:
+        scalar, rank = element(param.type), len(dims(param.type))
+        message = self.message(param, name)
+        if not isinstance(scalar, Missing):
+            return self._check(scalar, name, message, rank)
+        v = self.names.fresh("v")
+        inner = self._check(scalar.base, v, message, None)
+        shown = None if self.rows and not rank else rank
+        return f"{self.helper('_optional')}({name}, {shown}, lambda {v}: {inner}, {message})"
+
+    def _short(self, param: Param, name: str, writer: Writer, used: set[str]) -> None:
+        scalar, (extent,) = element(param.type), dims(param.type)
+        unfit = self._unfit(f"{name}.size", extent, f"{name}.size")
+        tests = [f"{name}.ndim != 1", unfit, f"not np.isin({name}, {self._values(param)}).all()"]
+        writer.line(f"{name} = np.asarray({name})")
+        with writer.indented(f"if {' or '.join(t for t in tests if t)}:"):
+            writer.line(f"raise ValueError({self.message(param, name)})")
+        writer.line(f"{name} = {name}.astype(np.int64)")
+        for size in self.solved:
+            if size in used:
+                writer.line(f"{self.sizes[size]} = {self._solution(size, f'{name}.size')}")
+
+    def _values(self, param: Param) -> str:
+        return membership(element(param.type)) or ""
+
+    def _length(self, name: str, axis: int) -> str:
+        return f"{name}.shape[{axis}]"
+
+    def _assigned(self, solved: Sequence[tuple[str, str]], writer: Writer) -> None:
+        for param, name in zip(self.function.params, self.params):
+            shape = [f"{name}.shape[{axis}]" for axis in range(len(dims(param.type)))]
+            if len(solved) > 1 and [text for _, text in solved] == shape:
+                writer.line(f"{', '.join(n for n, _ in solved)} = {name}.shape")
+                return
+        super()._assigned(solved, writer)
+
+    def _shape_test(self, param: Param, name: str) -> str:
+        tests: list[str] = []
+        for axis, extent in enumerate(dims(param.type)):
+            if not self.gives(param, axis):
+                tests.append(f"{name}.shape[{axis}] != {self.extent(extent)}")
+        return " or ".join(tests)
+
+
+def emit_numpy(module: Module, meta: dict[str, Any] | None) -> str:
+    """Return the module in the numpy style, not yet formatted."""
+    function, types = prepared(module)
+    if function.params and not any(dims(p.type) for p in function.params):
+        try:
+            return _emit(module, function, types, meta, "columns")
+        except NotVector:
+            return _emit(module, function, types, meta, "rows")
+    return _emit(module, function, types, meta, "arrays")
+
+
+def _emit(
+    module: Module, function: Function, types: Any, meta: dict[str, Any] | None, mode: str
+) -> str:
+    if mode == "columns" and any(op.body is not None for op in walk(function.body)):
+        raise NotVector
+    names, public, params = public_names(function, NUMPY)
+    inner = names.private("row") if mode == "rows" else public
+    gathered = Gathered(names)
+    vector = Vector(function, types, dict(module.constants), names, gathered)
+    for param, name in zip(function.params, params):
+        vector.values[param.name] = _parameter(vector, param, name, mode)
+        vector.intervals[param.name] = of_type(element(param.type))
+    sizes = {s.name: names.fresh(s.name.lower(), s.name) for s in function.sizes}
+    vector.symbols.update(sizes)
+    if mode == "columns":
+        vector.row = ROW
+        vector.axes.append(ROW)
+    body = Writer()
+    vector.block(function.body, body)
+    results = [vector.result(o, r.type) for o, r in zip(function.body.yields, function.results)]
+    if mode == "columns":
+        results = [_column(r, p, params, gathered) for r, p in zip(results, function.results)]
+    body.line(f"return {', '.join(r.text for r in results)}".rstrip())
+    head = Writer()
+    inputs = NumpyInputs(function, names, public, params, sizes, gathered.helper)
+    inputs.rows = mode == "columns"
+    inputs.write(head, body.mentioned(sizes))
+    text = docstring(function, params, meta)
+    decorator = '@np.errstate(all="ignore")\n' if vector.quiet else ""
+    lines = [*head.lines, *body.lines]
+    extra = ""
+    if mode == "rows":
+        extra = f"\n\n{decorator}def {inner}({', '.join(params)}):\n" + "\n".join(lines)
+        lines, decorator = _row_loop(function, params, inner, gathered), ""
+    helpers = closure(gathered.helpers, NUMPY)
+    imports = {"numpy as np"} | gathered.imports
+    sources = [extra.strip("\n")] if extra else []
+    sources += [NUMPY[name].source for name in helpers]
+    return assemble(imports, gathered.constants, decorator, public, params, text, lines, sources)
+
+
+def _parameter(vector: Vector, param: Param, name: str, mode: str) -> Expr:
+    scalar = element(param.type)
+    real = isinstance(scalar, (Real, Missing))
+    bounds = int_bounds(scalar)
+    kind = "float" if real else "int" if bounds and fits(bounds) else "object"
+    if dims(param.type):
+        return Expr(name, ATOM, kind, own=len(dims(param.type)))
+    if mode != "columns":
+        return Expr(name, ATOM, "float" if real else "int")
+    if kind == "object":
+        raise NotVector
+    return Expr(name, ATOM, kind, axes=frozenset({0}), end=1)
+
+
+def _column(e: Expr, result: Param, params: Sequence[str], gathered: Gathered) -> Expr:
+    """Return a result as a number where every input was one."""
+    if not is_array(e):
+        scalar = element(result.type)
+        fill = f"np.full(np.broadcast({', '.join(params)}).shape, {e.text}"
+        if isinstance(scalar, Category) or len(params) > 32:
+            raise NotVector
+        e = Expr(f"{fill}, dtype={'float' if isinstance(scalar, (Real, Missing)) else 'int'})")
+    return call(gathered.helper("_scalar"), e)
+
+
+def _row_loop(
+    function: Function, params: Sequence[str], inner: str, gathered: Gathered
+) -> list[str]:
+    """Return the body of a function that works through its rows one by one."""
+    writer = Writer()
+    given = ", ".join(params) + ("," if len(params) == 1 else "")
+    columns = f"np.broadcast_arrays(*(np.asarray(x, dtype=object) for x in ({given})))"
+    writer.line(f"columns = {columns}")
+    writer.line(f"rows = [{inner}(*row) for row in zip(*(c.ravel().tolist() for c in columns))]")
+    helper = gathered.helper("_column")
+    found: list[str] = []
+    for k, result in enumerate(function.results):
+        rows = "rows" if len(function.results) == 1 else f"[row[{k}] for row in rows]"
+        shape = literal_tuple([d.const for d in dims(result.type)])
+        scalar = element(result.type)
+        bounds = int_bounds(scalar)
+        kind = "float" if isinstance(scalar, (Real, Missing)) else "int"
+        if isinstance(scalar, Category) or (bounds is not None and not fits(bounds)):
+            kind = "object"
+        found.append(f"{helper}({rows}, columns[0].shape + {shape}, {DTYPES[kind]})")
+    writer.line(f"return {', '.join(found)}".rstrip())
+    return writer.lines
+
+
+def literal_tuple(values: Sequence[int]) -> str:
+    """Return a tuple of ints as text."""
+    inner = ", ".join(literal(v).text for v in values)
+    return f"({inner}{',' if len(values) == 1 else ''})"

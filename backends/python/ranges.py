@@ -1,0 +1,66 @@
+"""Ranges of ints in practice: no array holds 2 ** 40 entries, so sizes are bounded.
+
+They decide where int64 is wide enough; elsewhere arrays hold Python ints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ddc.ir import OPS, Affine, Int, Op, Quotient, Scalar, Type, int_bounds
+from ddc.ir.ranges import TypeProblem
+
+LARGEST_SIZE = 1 << 40
+WORD = (1 << 62) - 1
+
+Range = tuple[int | None, int | None]
+
+
+def fits(r: Range) -> bool:
+    """Tell whether int64 holds every number of a range, with a bit to spare."""
+    return r[0] is not None and r[1] is not None and -WORD <= r[0] and r[1] <= WORD
+
+
+def reach(r: Range) -> int | None:
+    """Return the greatest magnitude in a range, None where it is unbounded."""
+    return None if r[0] is None or r[1] is None else max(abs(r[0]), abs(r[1]))
+
+
+def of_affine(at: Affine, known: Mapping[str, Range], smallest: Mapping[str, int]) -> Range:
+    """Return the range of an index expression."""
+    low, high = at.const, at.const
+    for symbol, coefficient in at.terms:
+        if isinstance(symbol, Quotient):
+            inner = of_affine(symbol.of, known, smallest)
+            ends = _quotient(symbol, inner)
+        elif symbol.startswith("%"):
+            ends = known.get(symbol[1:], (None, None))
+        else:
+            ends = (smallest.get(symbol, 0), LARGEST_SIZE)
+        if ends[0] is None or ends[1] is None:
+            return None, None
+        corners = (coefficient * ends[0], coefficient * ends[1])
+        low, high = low + min(corners), high + max(corners)
+    return low, high
+
+
+def _quotient(symbol: Quotient, inner: Range) -> Range:
+    if symbol.kind == "mod":
+        return 0, symbol.by - 1
+    if inner[0] is None or inner[1] is None:
+        return None, None
+    return inner[0] // symbol.by, inner[1] // symbol.by
+
+
+def of_op(op: Op, args: Sequence[tuple[Scalar, Range]]) -> Range:
+    """Return the range of a scalar op's result from the ranges of its operands."""
+    types: list[Type] = []
+    for scalar, (low, high) in args:
+        bounds = int_bounds(scalar)
+        narrow = bounds is None or op.code in ("table", "onehot") or (low, high) == bounds
+        types.append(scalar if narrow else Int(low, high))
+    try:
+        found = OPS[op.code].rule(op, types)
+    except TypeProblem:
+        return None, None
+    return int_bounds(found) or (None, None) if not hasattr(found, "dims") else (None, None)
