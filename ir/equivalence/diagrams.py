@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .gates import Gates
 
-NODE_BUDGET = 400_000
+NODE_BUDGET = 250_000
 STEPS_PER_NODE = 4
 TERMINAL = 1 << 30  # the level of the constants, below all variables
 

@@ -65,6 +65,10 @@ def _one(node: int) -> Nodes:
     return array
 
 
+def _row(array: Nodes, k: int) -> Nodes:
+    return array[k : k + 1].reshape(array.shape[1:])
+
+
 class _Unroller:
     def __init__(self, module: Module, types: dict[str, Type], circuit: Circuit) -> None:
         self.circuit = circuit
@@ -247,13 +251,13 @@ class _Unroller:
             if not 0 <= known < len(array):
                 assert other is not None
                 return other
-            return self.entry(array[int(known)], places[1:], other)
+            return self.entry(_row(array, int(known)), places[1:], other)
         reachable = levels(self.circuit.types[places[0]])
         candidates = [k for k in range(len(array)) if reachable is None or k in reachable]
         covered = reachable is not None and len(candidates) == len(reachable)
         result = None if covered else other
         for k in reversed(candidates):
-            value = self.entry(array[k], places[1:], other)
+            value = self.entry(_row(array, k), places[1:], other)
             if result is None:
                 result = value
                 continue
