@@ -113,7 +113,10 @@ class _Lowering:
         return self.done[root]
 
     def _lower(self, node: e.Expr) -> Operand:
-        given = [self.done[child] for child in node.operands]
+        given = [
+            self._bit(child) if self._wants_bit(node, place) else self.done[child]
+            for place, child in enumerate(node.operands)
+        ]
         match node:
             case e.Var(index):
                 return self.variables[index]
@@ -134,11 +137,24 @@ class _Lowering:
             case _:
                 return self.builder.op(_PLAIN[type(node)], *given)
 
+    def _wants_bit(self, node: e.Expr, place: int) -> bool:
+        return isinstance(node, e.Not | e.And | e.Or | e.Xor) or (
+            isinstance(node, e.Select) and place == 0
+        )
+
+    def _bit(self, child: e.Expr) -> Operand:
+        """Return a value known to be 0 or 1 as a bit, where its derived range is wider."""
+        low, high = self.ranges[child]
+        if low >= 0 and high <= 1:
+            return self.done[child]
+        return self.builder.op("ge", self.done[child], 1)
+
     def _linear(self, factors: list[int], given: list[Operand], const: int) -> Operand:
         plus = [self._scaled(f, g) for f, g in zip(factors, given) if f > 0]
         minus = [self._scaled(-f, g) for f, g in zip(factors, given) if f < 0]
         if const > 0 or not plus:
             plus.append(const)
+            const = 0
         name = "count" if not minus and not const and set(factors) == {1} else "total"
         total = plus[0] if len(plus) == 1 else self.builder.op("add", *plus, name=name)
         if const < 0:

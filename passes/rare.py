@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddc.ir import DdcError, Function
-from ddc.ir.exact import Network, Table, dependence
+from ddc.ir.exact import Network, Table, majority, project
 
 from . import logic
 from .base import Context
@@ -56,8 +56,8 @@ class RareErrors:
         An exact expression that reads each input once is a rule in its own right.
         """
         keep = np.sort(np.argsort(-influence, kind="stable")[: _gap(influence)])
-        majority = dependence.majority(table, row, keep.tolist())
-        if majority.disagree == 0 or majority.disagree > table.rows * FAINT:
+        vote = majority(table, row, keep.tolist())
+        if vote.disagree == 0 or vote.disagree > table.rows * FAINT:
             return None
         if not self.findings and _reads_once(table, row, np.flatnonzero(influence > 0)):
             return None
@@ -66,18 +66,18 @@ class RareErrors:
         levels = tuple(tuple(table.levels[i]) for i in keep)
         sizes = [len(few) for few in levels]
         rule = logic.minimise(
-            logic.Table(levels, majority.table.astype(np.int64).reshape(sizes), None)
+            logic.Table(levels, vote.table.astype(np.int64).reshape(sizes), None)
         )
-        assert majority.first is not None
-        example = table.inputs_of(np.array([majority.first]))[0].tolist()
+        assert vote.first is not None
+        example = table.inputs_of(np.array([vote.first]))[0].tolist()
         self.findings.append(
             _Finding(
                 output,
                 logic.text(rule, lambda i: names[places[i]]),
-                majority.disagree,
+                vote.disagree,
                 table.rows,
                 tuple(zip(table.positions, example)),
-                int(table.output(row)[majority.first]),
+                int(table.output(row)[vote.first]),
             )
         )
         return keep
@@ -109,11 +109,13 @@ class RareError(DdcError):
 
 
 def _gap(influence: NDArray[np.float64]) -> int | None:
-    """Return how many inputs matter, None where influence falls off without a gap."""
+    """Return how many inputs matter, None where influence falls off without a gap.
+
+    At least one has to: a conjunction of many inputs is no error of a constant.
+    """
     ordered = np.sort(influence[influence > 0])[::-1]
-    for count in range(len(ordered)):
-        above = ordered[count - 1] if count else 1.0
-        if ordered[count] <= FAINT and ordered[count] * GAP <= above:
+    for count in range(1, len(ordered)):
+        if ordered[count] <= FAINT and ordered[count] * GAP <= ordered[count - 1]:
             return count
     return None
 
@@ -121,7 +123,7 @@ def _gap(influence: NDArray[np.float64]) -> int | None:
 def _reads_once(table: Table, row: int, support: NDArray[np.intp]) -> bool:
     levels = tuple(tuple(table.levels[i]) for i in support)
     sizes = [len(few) for few in levels]
-    values = dependence.project(table, row, support.tolist()).astype(np.int64).reshape(sizes)
+    values = project(table, row, support.tolist()).astype(np.int64).reshape(sizes)
     found = logic.minimise(logic.Table(levels, values, None))
     reads = sum(
         isinstance(operand, logic.Var)

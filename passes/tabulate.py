@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddc.ir import Module, Param, dims
-from ddc.ir.exact import Table, dependence
+from ddc.ir.exact import Table, dependence, majority, project
 
 from .base import Context, Declined, Pass
 from .rare import RareErrors
@@ -64,7 +64,7 @@ class _Units:
         shape = tuple(dim.const for dim in dims(result.type))
         found: dict[int, Unit] = {}
         for group in self.tables.groups:
-            influence = dependence.dependence(group.table).influence
+            influence = dependence(group.table).influence
             for row, output in enumerate(group.outputs):
                 at = np.unravel_index(output, shape) if shape else ()
                 where = tuple(int(i) for i in at)
@@ -101,8 +101,8 @@ class _Units:
     ) -> NDArray[Any]:
         """Return the output over the kept inputs: its own function, or the rule behind it."""
         if ruled:
-            return dependence.majority(table, row, keep).table
-        return dependence.project(table, row, keep)
+            return majority(table, row, keep).table
+        return project(table, row, keep)
 
 
 def flat_reads(params: tuple[Param, ...]) -> list[Read]:
