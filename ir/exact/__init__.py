@@ -1,6 +1,21 @@
 """The exact meaning of networks on discrete inputs: decisions as exact arithmetic makes them."""
 
+from .dependence import Dependence, Majority, dependence, majority, project
+from .framework import Mismatch, framework_mismatch
 from .network import Network, decide, evaluate
 from .table import Table, tabulate
 
-__all__ = ["Network", "Table", "decide", "evaluate", "tabulate"]
+__all__ = [
+    "Dependence",
+    "Majority",
+    "Mismatch",
+    "Network",
+    "Table",
+    "decide",
+    "dependence",
+    "evaluate",
+    "framework_mismatch",
+    "majority",
+    "project",
+    "tabulate",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+_LOCK = threading.Lock()
+_wanted = {"users": 0, "before": 1}
 _GET = "scipy_openblas_get_num_threads64_"
 _SET = "scipy_openblas_set_num_threads64_"
 
@@ -42,10 +45,20 @@ def own_threads() -> Generator[int]:
     if controls is None:
         yield 1
         return
-    read, write = controls
-    before = read()
-    write(1)
+    _limit(controls, 1)
     try:
         yield min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
     finally:
-        write(before)
+        _limit(controls, -1)
+
+
+def _limit(controls: tuple[Callable[[], int], Callable[[int], None]], change: int) -> None:
+    """Count those who want one thread; the first sets it and the last restores what was before."""
+    read, write = controls
+    with _LOCK:
+        if _wanted["users"] == 0:
+            _wanted["before"] = read()
+            write(1)
+        _wanted["users"] += change
+        if _wanted["users"] == 0:
+            write(_wanted["before"])

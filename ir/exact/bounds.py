@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .graph import Activation, Layer
 from .sources import Floats, Ints, Rows, per_row
 
-LIBRARY = 64
+LIBRARY = 16
 CONSTANT = 1 << 20  # the grain of 0, which is a multiple of everything
 SMOOTH = -CONSTANT  # the grain of values that are multiples of no power of two
 UP = 1 + 2.0**-30  # outweighs the rounding of the bounds themselves

@@ -207,7 +207,7 @@ class Plan:
             x = step.values
         self.values = x
         self.heads = chain.heads
-        self.head = self._choose if chain.heads.shape[1] > 1 else self._read
+        self.head = self._choose if chain.argmax else self._read
         self._simple = self._single_compare(chain)
         size = np.where(np.isfinite(x.size), x.size, 0.0)
         slack = np.where(x.error == 0, 0.0, x.error * 1.001 + 4 * form.unit * (size + 1))
@@ -215,7 +215,7 @@ class Plan:
 
     def _single_compare(self, chain: Chain) -> Compare | None:
         """Return the last activation where the outputs are its units, in order."""
-        if not self.steps or self.heads.shape[1] > 1:
+        if not self.steps or chain.argmax:
             return None
         runs, count = self.steps[-1].runs, chain.layers[-1].rows.count
         whole = len(runs) == 1 and runs[0][:2] == (0, count)

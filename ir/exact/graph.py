@@ -36,6 +36,7 @@ class Activation:
     slope: Fraction = Fraction(0)
     low: Fraction = Fraction(0)
     high: Fraction = Fraction(0)
+    group: int = 1  # of softmax: so many units in a row belong together
 
     @property
     def smooth(self) -> bool:
@@ -135,12 +136,13 @@ class Chain:
     """The units that some outputs depend on, as layers that each read only the one before.
 
     `inputs` are the flat inputs in order; `heads` [outputs, 1 or choices] are positions among the
-    last values.
+    last values, of which an output is the only one, or with `argmax` the first greatest.
     """
 
     inputs: Ints
     layers: tuple[Layer, ...]
     heads: Ints
+    argmax: bool
 
 
 def chain(graph: Graph, outputs: Ints, inputs: Ints | None) -> Chain:
@@ -179,7 +181,8 @@ def chain(graph: Graph, outputs: Ints, inputs: Ints | None) -> Chain:
         layers.append(Layer(joined, runs))
         known = after
     heads = np.searchsorted(known, targets)
-    return Chain(inputs, tuple(layers), heads if layers else order[heads])
+    heads = heads if layers else order[heads]
+    return Chain(inputs, tuple(layers), heads, graph.choices is not None)
 
 
 def cones(graph: Graph, outputs: Ints) -> list[Ints]:

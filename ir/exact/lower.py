@@ -349,7 +349,7 @@ def _softmax(lowering: _Lowering, op: Op) -> Frame:
     frame = lowering.frame(op)
     if (op.attr("axis") or 0) != frame.ids.ndim - 1:
         raise lowering.fail(op, "is supported over the last axis only")
-    return lowering.activated(frame, Activation("softmax"))
+    return lowering.activated(frame, Activation("softmax", group=frame.ids.shape[-1]))
 
 
 def _argmax(lowering: _Lowering, op: Op) -> Choice:

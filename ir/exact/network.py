@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ddc.ir.errors import DdcError
 from ddc.ir.module import Module
 
+from .blas import own_threads
 from .bounds import DOUBLE, SINGLE, Format, domain
 from .floats import Plan, values_of
 from .graph import Chain, Graph, chain, cones
@@ -95,7 +96,7 @@ class Network:
             raise DdcError("an output is a real number, not a decision: choose one with --output")
         low = min((pair[0] for pair in ranges), default=0)
         high = max((pair[1] for pair in ranges), default=0)
-        if self.chain.heads.shape[1] == 1 and ranges:
+        if ranges and not self.chain.argmax:
             # The weights may say more than the declared type (a rounded sum is an unbounded int).
             heads = self.chain.heads[:, 0]
             values = self.plan(DOUBLE).values
@@ -192,6 +193,11 @@ def _check_values(network: Network, x: NDArray[Any]) -> None:
 
 def decide_columns(network: Network, x: Ints) -> Ints:
     """Return the exact decisions for inputs x [inputs, batch], [outputs, batch]."""
+    with own_threads():
+        return _decide_columns(network, x)
+
+
+def _decide_columns(network: Network, x: Ints) -> Ints:
     result = np.empty((len(network.outputs), x.shape[1]), dtype=np.int64)
     plan = network.plan(DOUBLE)
     size = max(1, NUMBERS // network.width)

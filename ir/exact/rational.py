@@ -55,7 +55,7 @@ class RationalPlan:
         values = Exact(big.carried([x.astype(np.int64)]), Fraction(1))
         for number in range(len(self.chain.layers)):
             values = self.layer(number, values)
-        if self.heads.shape[1] > 1:
+        if self.chain.argmax:
             return choose(values, self.heads)
         return whole(Exact(big.take(values.planes, self.heads[:, 0]), values.scale))
 

@@ -201,6 +201,7 @@ class SmoothPlan:
 
     def __init__(self, chain: Chain, describe: Callable[[Ints], str]) -> None:
         """Take a chain; `describe` puts an input into words for the error of an open value."""
+        self.argmax = chain.argmax
         self.heads: list[list[int]] = chain.heads.tolist()
         self.describe = describe
         self.prefix = RationalPlan(chain)
@@ -242,7 +243,7 @@ class SmoothPlan:
                 forms, scale = layer.affine(forms, scale)
             forms, scale = layer.activate(forms, scale, self.atoms)
         chosen = [[forms[i] for i in row] for row in self.heads]
-        if any(len(row) > 1 for row in chosen):
+        if self.argmax:
             return [self._first_greatest(row) for row in chosen]
         return [self._whole(form, scale) for (form,) in chosen]
 

@@ -89,7 +89,7 @@ class _First:
         x = domain(network.levels, DOUBLE)
         owner = np.arange(len(network.levels))
         self.skip = 0
-        steps = Plan(network.chain, x, DOUBLE).steps
+        steps = network.plan(DOUBLE).steps
         most = max((len(few) for few in network.levels), default=1)
         at = [np.minimum(np.arange(most), len(few) - 1) for few in network.levels]
         values: Floats = np.array(
@@ -240,7 +240,8 @@ def tabulate(
         )
     writer = _Writer(network, rows, packed, dtype)
     most = max((len(few) for few in network.levels), default=1)
-    if network.levels and network.chain.layers and most * network.width <= MOST_ENTRIES:
+    entries = most * network.width * len(network.levels)
+    if network.chain.layers and 0 < entries <= MOST_ENTRIES:
         _fill(_Blocks(network, chunk), writer, progress)
     else:
         for start in range(0, rows, PENDING):

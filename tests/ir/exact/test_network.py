@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from ddc.ir import BIT, INT, REAL, DdcError, Int, Module, Type
+from ddc.ir import BIT, INT, REAL, DdcError, Int, Module, OneHot, Type
 from ddc.ir.exact import Network, decide, tabulate
 from tests.ir.exact.build import Net, array, bits, spins
 
@@ -190,6 +190,15 @@ def test_one_million_rows_in_little_time_and_memory() -> None:
     clear = np.abs(expected) > 1e-3
     np.testing.assert_array_equal(found[clear], (expected > 0)[clear])
     np.testing.assert_array_equal(decide(network, x), found)
+
+
+def test_a_large_vocabulary() -> None:
+    rng = np.random.default_rng(6)
+    table = rng.normal(size=(5000, 3))
+    net = Net(w=array(OneHot(5000), 1))
+    vector = net.op("reshape", net.op("embedding", "w", table), shape=(3,))
+    network = Network.of(net.module(net.op("argmax", net.dense(vector, np.eye(3)))))
+    assert tabulate(network).output(0).tolist() == table.argmax(axis=1).tolist()
 
 
 def test_bits_are_stored_little_endian() -> None:

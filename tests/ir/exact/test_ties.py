@@ -71,6 +71,17 @@ def test_argmax_takes_the_first_of_equals() -> None:
     assert outputs(module, rows) == [[0], [1], [2], [1], [0], [0]]
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_argmax_of_one_number_is_0(activation: str) -> None:
+    net = Net(x=bits(2))
+    z = net.op(activation, net.dense("x", [[5.0, 1.0]], [1.0]))
+    module = net.module(net.op("argmax", net.op("add", z, Fraction(3))))
+    network = Network.of(module)
+    assert decide(network, [[1, 1]]).tolist() == [[0]]
+    assert network.exact_plan.run(np.array([[1], [1]])).tolist() == [[0]]
+    assert tabulate(network).output(0).tolist() == [0] * 4
+
+
 def test_argmax_with_a_difference_below_rounding() -> None:
     net = Net(x=bits(1))
     hidden = net.op("relu", net.dense("x", [[1.0], [TINY]]))
