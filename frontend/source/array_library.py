@@ -1,0 +1,4 @@
+"""numpy."""
+from typing import Any
+NUMPY: dict[str, Any] = {}
+ARRAY_ATTRIBUTES: dict[str, Any] = {}
