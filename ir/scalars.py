@@ -12,7 +12,7 @@ from .lanes import Values, aligned, cast, check_growth, literal, same_dtype
 from .module import Op
 from .ops import OPS
 from .ranges import int_range, multiply_ranges
-from .types import Type, element, levels
+from .types import Type, element, int_bounds, levels
 
 
 def working_dtype(op: Op, operands: Sequence[Type], result: Type) -> np.dtype[Any]:
@@ -62,3 +62,25 @@ def _look_up(op: Op, operands: Sequence[Type], result: Type, values: Sequence[Va
         places = places * len(cases) + np.searchsorted(np.array(cases, value.dtype), value)
     found: Values = column[places]
     return found
+
+
+def decided(code: str, types: Sequence[Type]) -> int | None:
+    """Return the outcome of a comparison that the ranges of its operands decide, else None."""
+    if code not in ("lt", "le", "gt", "ge", "eq", "ne"):
+        return None
+    bounds = [int_bounds(element(t)) for t in types]
+    if bounds[0] is None or bounds[1] is None:
+        return None
+    if code in ("gt", "ge"):
+        bounds = [bounds[1], bounds[0]]
+        code = "lt" if code == "gt" else "le"
+    (low, high), (least, most) = bounds[0] or (None, None), bounds[1] or (None, None)
+    below = high is not None and least is not None and high < least  # always a < b
+    above = low is not None and most is not None and low > most
+    if code in ("eq", "ne"):
+        return int(code == "ne") if below or above else None
+    not_above = high is not None and least is not None and high <= least
+    not_below = low is not None and most is not None and low >= most
+    if code == "lt":
+        return 1 if below else (0 if not_below else None)
+    return 1 if not_above else (0 if above else None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from .affine import Affine, Quotient
 from .errors import DdcError
 from .infer import infer, value_types
-from .module import Block, Function, Index, Loop, Module, Number, Op, Param, State
+from .module import Attr, Block, Function, Index, Loop, Module, Number, Op, Param, State, walk
 from .types import Array, Type, dims, element, levels
 
 Equation = tuple[Affine, int, str]  # dim, its length, what it is a dim of
@@ -88,7 +88,7 @@ def instantiate(module: Module, sizes: Mapping[str, int], function: str | None =
     chosen = [entry]
     if entry.where is not None and (domain := module.function(entry.where)) is not None:
         chosen.append(domain)
-    fixed = [narrow_tables(f, at_sizes(f, sizes), module) for f in chosen]
+    fixed = [narrow_tables(at_sizes(f, sizes), table_cases(f, module), module) for f in chosen]
     return Module((fixed[0], *fixed[1:]), module.constants).with_entry(fixed[0])
 
 
@@ -99,7 +99,8 @@ def specialise(
     generic = value_types(function, module)
     if not function.sizes:
         return function.bare(), generic
-    fixed = narrow_tables(function, at_sizes(function, sizes), module)
+    cases = table_cases(function, module)
+    fixed = narrow_tables(at_sizes(function, sizes), cases, module)
     exact = infer(fixed, module, _ignore)
     types: dict[str, Type] = {}
     for name, type_ in generic.items():
@@ -151,52 +152,62 @@ def _op(op: Op, sizes: Mapping[str, int]) -> Op:
 
 # ---------------------------------------------------------------- tables
 
+Cases = tuple[tuple[int, ...] | None, ...]  # of each operand of a table: the values it lists
 
-def narrow_tables(before: Function, after: Function, module: Module) -> Function:
-    """Return `after` with every table restricted to the cases that its narrower types allow.
 
-    `after` is `before` with values of the same names but possibly narrower types.
+def table_cases(function: Function, module: Module) -> dict[str, Cases]:
+    """Return for every table of a function, by its result, the cases that its entries list."""
+    tables = [op for op in walk(function.body) if op.code == "table"]
+    if not tables:
+        return {}
+    types = infer(function, module, _ignore)
+    return {op.result: tuple(_levels(o, types) for o in op.operands) for op in tables}
+
+
+def narrow_tables(function: Function, cases: Mapping[str, Cases], module: Module) -> Function:
+    """Return the function with every table restricted to what its operands can now be.
+
+    Tables keep the names of their results, and their entries list `cases`; the types of their
+    operands may have become narrower since.
     """
-    if not _has_tables(before.body):
-        return after
-    old = infer(before, module, _ignore)
+    tables = [op for op in walk(function.body) if op.code == "table" and op.result in cases]
+    entries = {op.result: op.attr("entries") for op in tables}
+    if not tables:
+        return function
     while True:
-        new = infer(after, module, _ignore)
-        body = _narrow_block(after.body, before.body, old, new)
-        if body == after.body:
-            return after
-        after = replace(after, body=body)
+        types = infer(function, module, _ignore)
+        body = _narrow_block(function.body, entries, cases, types)
+        if body == function.body:
+            return function
+        function = replace(function, body=body)
 
 
 def _ignore(message: str, location: object) -> None:
     """Take no notice of a problem: tables that are still too long have no type."""
 
 
-def _has_tables(block: Block) -> bool:
-    return any(
-        op.code == "table" or (op.body is not None and _has_tables(op.body)) for op in block.ops
-    )
-
-
 def _narrow_block(
-    block: Block, before: Block, old: Mapping[str, Type | None], new: Mapping[str, Type | None]
+    block: Block,
+    entries: Mapping[str, Attr | None],
+    cases: Mapping[str, Cases],
+    types: Mapping[str, Type | None],
 ) -> Block:
-    return replace(
-        block, ops=tuple(_narrow_op(o, b, old, new) for o, b in zip(block.ops, before.ops))
-    )
+    ops: list[Op] = []
+    for op in block.ops:
+        if op.body is not None:
+            op = replace(op, body=_narrow_block(op.body, entries, cases, types))
+        elif op.code == "table" and op.result in cases:
+            op = _narrow_op(op, entries[op.result], cases[op.result], types)
+        ops.append(op)
+    return replace(block, ops=tuple(ops))
 
 
-def _narrow_op(
-    op: Op, before: Op, old: Mapping[str, Type | None], new: Mapping[str, Type | None]
-) -> Op:
-    if op.body is not None and before.body is not None:
-        return replace(op, body=_narrow_block(op.body, before.body, old, new))
-    entries = before.attr("entries")
-    if op.code != "table" or not isinstance(entries, tuple):
+def _narrow_op(op: Op, entries: Attr | None, cases: Cases, types: Mapping[str, Type | None]) -> Op:
+    if not isinstance(entries, tuple):
         return op
     kept: list[int] = [0]
-    for operand in op.operands:
-        was, now = _levels(operand, old), _levels(operand, new)
+    for operand, was in zip(op.operands, cases):
+        now = _levels(operand, types)
         if was is None or not now or not set(now) <= set(was):
             return op
         place = {value: k for k, value in enumerate(was)}

@@ -17,7 +17,7 @@ from ddc.ir.errors import DdcError
 from ddc.ir.lanes import Values, literal
 from ddc.ir.module import Attr, Number, Op
 from ddc.ir.ops import OPS
-from ddc.ir.scalars import elementwise
+from ddc.ir.scalars import decided, elementwise
 from ddc.ir.types import Int, Real, Scalar, element, int_bounds, levels
 
 Attrs = tuple[tuple[str, Attr], ...]
@@ -164,8 +164,8 @@ class Circuit:
         bounds = int_bounds(type_)
         if bounds is not None and bounds[0] is not None and bounds[0] == bounds[1]:
             return self.constant(bounds[0])
-        if bounds is not None and (decided := _decided(code, types)) is not None:
-            return self.constant(decided)
+        if bounds is not None and (outcome := decided(code, types)) is not None:
+            return self.constant(outcome)
         if fixed:
             values = self.evaluate(code, attrs, types, type_, [self._literal(k) for k in operands])
             number = exact_number(values.ravel()[0])
@@ -242,25 +242,3 @@ def exact_number(value: Any) -> Number | None:
 
 
 _MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
-
-
-def _decided(code: str, types: Sequence[Scalar]) -> int | None:
-    """Return the outcome of a comparison that the ranges of its operands decide."""
-    if code not in ("lt", "le", "gt", "ge", "eq", "ne"):
-        return None
-    bounds = [int_bounds(t) for t in types]
-    if bounds[0] is None or bounds[1] is None:
-        return None
-    if code in ("gt", "ge"):
-        bounds = [bounds[1], bounds[0]]
-        code = "lt" if code == "gt" else "le"
-    (low, high), (least, most) = bounds[0] or (None, None), bounds[1] or (None, None)
-    below = high is not None and least is not None and high < least  # always a < b
-    above = low is not None and most is not None and low > most
-    if code in ("eq", "ne"):
-        return int(code == "ne") if below or above else None
-    not_above = high is not None and least is not None and high <= least
-    not_below = low is not None and most is not None and low >= most
-    if code == "lt":
-        return 1 if below else (0 if not_below else None)
-    return 1 if not_above else (0 if above else None)
