@@ -1,4 +1,10 @@
-"""Minimise explicit function tables into short, readable, exactly equal expressions."""
+"""Minimise explicit function tables into short, readable, exactly equal expressions.
+
+`minimise(Table(levels, values, care))` returns an `Expr`, a hash-consed DAG over `Var(0)`,
+`Var(1)`, ... Every strategy (minimal circuits, symmetry, thresholds, relations, decomposition,
+covers, diagrams, arithmetic, cases) offers candidates; the cheapest by `cost` wins, and it is
+compared with the table before it is returned.
+"""
 
 from .cost import cost
 from .evaluate import evaluate

@@ -16,7 +16,7 @@ number 4a + 2b + c), and 1 for a constant |
 | select | 4 |
 | mod | 2 |
 | floor division | 3 |
-| lookup | 8, and 1 for every entry |
+| lookup | 8, and 3 for every two entries |
 
 A count of n bits thus costs n + 1 and comparing it with a constant 2 more, which is cheap
 beside the n - 1 operations and n literals of the smallest formula over the same bits. Among
@@ -90,6 +90,6 @@ def _price(node: Expr) -> int:
         case FloorDiv():
             return 3
         case Lookup(values, _, _):
-            return 8 + len(values)
+            return 8 + 3 * len(values) // 2
         case _:
             return 0

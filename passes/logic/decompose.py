@@ -51,7 +51,7 @@ def _settled(problem: Problem, at: int, solver: Solver) -> Iterator[Expr]:
         if settled:
             left = [i for i in range(len(axis)) if i not in settled]
             literal = members(axis, frozenset(left if join is conjoin else settled))
-            yield join((literal, solver.solve(problem.taking(at, left))))
+            yield join((literal, solver.solve(problem.ignoring(at, settled))))
 
 
 def _complementary(problem: Problem, at: int) -> tuple[frozenset[int], Problem] | None:

@@ -1,25 +1,20 @@
-"""Functions whose outputs are not bits: linear forms, remainders, clamps, extremes, cases."""
+"""Functions whose outputs are not bits: linear forms, remainders, quotients, clamps, extremes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 
 from .build import linear, maximum, minimum, modulo, opened, quotient, select
-from .cost import rank
-from .expr import Compare, Const, Expr, Lookup, Threshold
-from .predicate import members
+from .expr import Const, Expr
 from .strategy import Solver, Strategy
 from .table import Axis, Bits, Ints, Problem, spread
 from .threshold import separating_weights
 
 _LARGEST_DIVISOR = 64
-_MOST_CASES = 16
 _FIT_POINTS = 256
 _LARGEST_COEFFICIENT = 1 << 20
-_SPLIT_UP_TO = 9
 
 
 def two_valued(problem: Problem, solver: Solver) -> Iterator[Expr]:
@@ -78,7 +73,9 @@ def remainders(problem: Problem, solver: Solver) -> Iterator[Expr]:
     if not problem.all_numeric or problem.outputs[0] < 0:
         return
     least = problem.outputs[-1] + 1
-    for k in range(max(2, least), min(least + 4, _LARGEST_DIVISOR) + 1):
+    # A bit must stay one where nobody cares too, so only parity serves for logic.
+    most = 2 if problem.is_logic else min(least + 4, _LARGEST_DIVISOR)
+    for k in range(max(2, least), most + 1):
         if not solver.affords(problem.size * 4):
             return
         fitted = _fit_modulo(problem, k)
@@ -95,7 +92,7 @@ def quotients(problem: Problem, solver: Solver) -> Iterator[Expr]:
     spread = int(numbers.max() - numbers.min()) + 1
     for divisor in range(2, min(spread, _LARGEST_DIVISOR) + 1):
         for offset in range(1 if problem.is_logic else divisor):  # a bit: true periods only
-            if not solver.affords(problem.size):
+            if not solver.affords(problem.size + 50_000):
                 return
             whole = (numbers + offset) // divisor
             steps = np.unique(whole)
@@ -104,7 +101,7 @@ def quotients(problem: Problem, solver: Solver) -> Iterator[Expr]:
             groups = tuple((int(step),) for step in steps)
             divided = quotient(linear([(1, axis.expr)], offset), divisor)
             over = problem.quotient([Axis(divided, groups)], [position])
-            if over is None:
+            if over is None or not solver.affords(1_000_000):
                 continue
             for strategy in (remainders,) if problem.is_logic else _AFTER_DIVISION:
                 yield from strategy(over, solver)
@@ -146,55 +143,6 @@ def extremes(problem: Problem, solver: Solver) -> Iterator[Expr]:
             yield build([*exprs, Const(edge)])
 
 
-def cases(problem: Problem, solver: Solver) -> Iterator[Expr]:
-    """Offer a chain of cases, one for each output; a case does not care about earlier ones."""
-    outputs = problem.outputs
-    if not 2 < len(outputs) <= _MOST_CASES or not solver.affords(problem.size * len(outputs)):
-        return
-    counts = {v: int((problem.values[problem.care] == v).sum()) for v in outputs}
-    common = max(outputs, key=lambda v: (counts[v], -v))
-    orders = {outputs, outputs[::-1], (*(v for v in outputs if v != common), common)}
-    for order in sorted(orders):
-        chain = _chain(problem, order, solver)
-        if chain is None:
-            return
-        yield chain
-
-
-def _chain(problem: Problem, order: tuple[int, ...], solver: Solver) -> Expr | None:
-    conditions: list[tuple[int, Expr]] = []
-    care = problem.care
-    for value in order[:-1]:
-        matches = problem.values == value
-        condition = solver.solve(problem.with_values(matches, care))
-        if isinstance(condition, Lookup):
-            return None
-        conditions.append((value, condition))
-        care = care & ~matches
-    result: Expr = Const(order[-1])
-    for value, condition in reversed(conditions):
-        result = select(condition, Const(value), result)
-    return result
-
-
-def staircase(problem: Problem, solver: Solver) -> Iterator[Expr]:
-    """Offer a sum of conditions: one for every step up from an output, and down."""
-    outputs = problem.outputs
-    if not 2 < len(outputs) <= 5 or not solver.affords(problem.size * len(outputs)):
-        return
-    base = 0 if 0 in outputs else outputs[0]
-    terms: list[tuple[int, Expr]] = []
-    for low, high in pairwise(outputs):
-        up = low >= base
-        passed = problem.values >= high if up else problem.values <= low
-        step = high - low
-        condition = solver.solve(problem.with_values(passed))
-        if not isinstance(condition, Compare | Threshold):
-            return
-        terms.append((step if up else -step, condition))
-    yield linear(terms, base)
-
-
 def bends(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer the greatest or least of two linear forms of one axis: distances, tents."""
     if len(problem.axes) != 1 or not problem.all_numeric or len(problem.outputs) < 3:
@@ -214,46 +162,6 @@ def bends(problem: Problem, solver: Solver) -> Iterator[Expr]:
     for fold, build in ((np.maximum, maximum), (np.minimum, minimum)):
         if (fold(*values) == problem.values)[problem.care].all():
             yield build(forms)
-
-
-def split_bit(problem: Problem, solver: Solver) -> Iterator[Expr]:
-    """Offer a choice by one bit between functions of the other axes."""
-    if not 1 < len(problem.axes) <= _SPLIT_UP_TO:
-        return
-    for at, axis in enumerate(problem.axes):
-        if axis.is_bit and solver.affords(problem.size * 40):
-            low, high = solver.solve(problem.at(at, 0)), solver.solve(problem.at(at, 1))
-            yield select(axis.expr, high, low)
-
-
-def split_range(problem: Problem, solver: Solver) -> Iterator[Expr]:
-    """Offer a choice by a bound or the parity of one axis between two simple forms."""
-    for at, axis in enumerate(problem.axes):
-        for inside in _splits(axis):
-            if not solver.affords(problem.size * 40 + 100_000):
-                return
-            outside = [i for i in range(len(axis)) if i not in inside]
-            then = _simple(problem.taking(at, inside), solver)
-            other = _simple(problem.taking(at, outside), solver) if then is not None else None
-            if then is not None and other is not None:
-                yield select(members(axis, frozenset(inside)), then, other)
-
-
-def _splits(axis: Axis) -> Iterator[list[int]]:
-    if axis.is_numeric and not axis.is_bit:
-        yield from (list(range(at, len(axis))) for at in range(1, len(axis)))
-        even = [i for i, number in enumerate(axis.numbers) if number % 2 == 0]
-        if 0 < len(even) < len(axis):
-            yield even
-
-
-def _simple(problem: Problem, solver: Solver) -> Expr | None:
-    """Return a form without cases, if there is one."""
-    if len(problem.outputs) < 2:
-        return Const(problem.outputs[0] if problem.outputs else 0)
-    strategies = (linear_forms, remainders, quotients, clamped_forms)
-    found = [expr for strategy in strategies for expr in strategy(problem, solver)]
-    return min(found, key=rank, default=None)
 
 
 def _form(problem: Problem, weights: list[int], const: int) -> Expr:

@@ -9,28 +9,25 @@ from typing import overload
 import numpy as np
 
 from .build import linear
+from .cases import cases, choices, separable, split_bit, split_range, staircase
 from .cost import cost, rank
 from .cover import covers
 from .decompose import disjoint, expansions, selections, split_levels, split_literal
 from .diagram import diagrams
 from .evaluate import evaluate
-from .expr import Const, Expr, Lookup, Not, Var, substitute
+from .expr import Const, Expr, Lookup, Var, substitute
 from .integer import (
     along_index,
     bends,
-    cases,
     clamped_forms,
     extremes,
     linear_forms,
     quotients,
     remainders,
-    split_bit,
-    split_range,
-    staircase,
     two_valued,
 )
 from .polish import polish
-from .predicate import members
+from .predicate import members, reading
 from .relation import relations, sums_and_differences
 from .small import minimal
 from .strategy import Strategy
@@ -38,7 +35,7 @@ from .symmetry import counts
 from .table import BIT, Axis, Problem, Table, level_classes, open_grid, without_irrelevant
 from .threshold import thresholds
 
-_FUEL = (200_000_000, 800_000_000, 8_000_000_000)
+_FUEL = (200_000_000, 500_000_000, 8_000_000_000)
 _STEP = 500_000  # work that any subproblem costs, whatever its size
 
 _UNPAID = 1 << 14  # entries of a table that is still drawn as a diagram when the budget is spent
@@ -167,9 +164,11 @@ _INTEGER: tuple[Strategy, ...] = (
     quotients,
     along_index,
     sums_and_differences,
+    separable,
     counts,
     staircase,
     split_bit,
+    choices,
     cases,
     split_range,
 )
@@ -220,7 +219,7 @@ def _merged(problem: Problem) -> Problem:
             position[positions] = label
         if len(classes) == 2:
             bits = [members(axis, frozenset(positions)) for positions in classes]
-            one = 0 if (isinstance(bits[1], Not), cost(bits[1])) > (False, cost(bits[0])) else 1
+            one = 0 if reading(bits[0]) < reading(bits[1]) else 1
             new = Axis(bits[one], BIT)
             position = position if one else 1 - position
         else:

@@ -25,7 +25,7 @@ def members(axis: Axis, inside: frozenset[int]) -> Expr:
         return axis.expr if 1 in inside else invert(axis.expr)
     wanted = {value for i in inside for value in axis.groups[i]}
     levels = sorted(value for group in axis.groups for value in group)
-    return min(_candidates(axis.expr, levels, wanted), key=_reading)
+    return min(_candidates(axis.expr, levels, wanted), key=reading)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -73,7 +73,7 @@ def _run(x: Expr, levels: list[int], first: int, last: int) -> Expr:
     return conjoin((above, below))
 
 
-def _reading(expr: Expr) -> tuple[int, int, int]:
+def reading(expr: Expr) -> tuple[int, int, int]:
     """Order predicates: by cost, then equalities, >= and <= before > and < but for zero."""
     match expr:
         case Compare(op, _, Const(value)):

@@ -1,9 +1,11 @@
-"""Conjunctions and disjunctions of relations between two numbers: orders, equalities, bounds."""
+"""Conjunctions and disjunctions of relations between few numbers: orders, equalities, bounds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from functools import reduce
+from itertools import combinations, product
+from math import prod
 
 import numpy as np
 
@@ -19,6 +21,7 @@ _MOST_ATOMS = 600
 _LONGEST = 12
 _SAMPLE = 2048  # points of the off-set
 _ROUNDS = 20
+_TRIPLES_UP_TO = 5  # axes
 
 _WEIGHTS = ((1, 1), (1, -1), (2, 1), (1, 2), (2, -1), (1, -2))
 
@@ -119,7 +122,7 @@ def _choose(atoms: list[Atom], points: tuple[Ints, ...]) -> list[int] | None:
 
 
 def _implied(problem: Problem) -> Iterator[Atom]:
-    """List relations on one or two axes that hold wherever the function does."""
+    """List relations on one, two or three axes that hold wherever the function does."""
     rank = len(problem.axes)
     positions = problem.positions()
     points = np.flatnonzero(problem.on)
@@ -132,21 +135,30 @@ def _implied(problem: Problem) -> Iterator[Atom]:
         if not allowed.all():
             expr = members(axis, frozenset(map(int, np.flatnonzero(allowed))))
             yield expr, cost(expr), allowed[positions[at]]
-    for i, j in combinations(range(rank), 2):
-        one, other = problem.axes[i], problem.axes[j]
-        if not (one.is_numeric and other.is_numeric) or _bit_against_sum(one, other):
+    for chosen in _tuples(problem):
+        if _all_seen([sample[at] for at in chosen], [len(problem.axes[at]) for at in chosen]):
             continue
-        others = tuple(at for at in range(rank) if at not in (i, j))
-        if _all_seen(sample[i], sample[j], len(one), len(other)):
-            continue
-        seen = any_over(problem.on, others)
-        for sign in (-1, 1):
-            form = np.add(*open_grid([one.numbers, sign * other.numbers]))
-            shape = [len(axis) if at in (i, j) else 1 for at, axis in enumerate(problem.axes)]
-            terms = linear([(1, one.expr), (sign, other.expr)])
-            both_bits = one.is_bit and other.is_bit
-            for expr, holds in _bounds(terms, form, seen, both_bits):
+        seen = any_over(problem.on, tuple(at for at in range(rank) if at not in chosen))
+        axes = [problem.axes[at] for at in chosen]
+        shape = [len(axis) if at in chosen else 1 for at, axis in enumerate(problem.axes)]
+        for signs in product((1,), *[(-1, 1)] * (len(chosen) - 1)):
+            grid = open_grid([sign * axis.numbers for sign, axis in zip(signs, axes, strict=True)])
+            form = reduce(np.add, grid)
+            terms = linear((sign, axis.expr) for sign, axis in zip(signs, axes, strict=True))
+            for expr, holds in _bounds(terms, form, seen, all(axis.is_bit for axis in axes)):
                 yield expr, cost(expr), holds.reshape(shape)
+
+
+def _tuples(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """List the pairs, and among few axes of many levels the triples, that may be related."""
+    axes = problem.axes
+    numeric = [at for at, axis in enumerate(axes) if axis.is_numeric]
+    yield from (
+        p for p in combinations(numeric, 2) if not _bit_against_sum(*(axes[at] for at in p))
+    )
+    many = [at for at in numeric if len(axes[at]) > 2]
+    if len(many) <= _TRIPLES_UP_TO:
+        yield from combinations(many, 3)
 
 
 def _bit_against_sum(one: Axis, other: Axis) -> bool:
@@ -154,8 +166,8 @@ def _bit_against_sum(one: Axis, other: Axis) -> bool:
     return one.is_bit != other.is_bit and bool(one.expr.operands or other.expr.operands)
 
 
-def _all_seen(left: Ints, right: Ints, rows: int, columns: int) -> bool:
-    return len(np.unique(left * columns + right)) == rows * columns
+def _all_seen(columns: list[Ints], lengths: list[int]) -> bool:
+    return len(np.unique(np.ravel_multi_index(columns, lengths))) == prod(lengths)
 
 
 def _bounds(terms: Expr, form: Ints, seen: Bits, both_bits: bool) -> Iterator[tuple[Expr, Bits]]:

@@ -10,7 +10,7 @@ import numpy as np
 from .build import invert, linear
 from .expr import Compare, Const, Expr
 from .strategy import Solver
-from .table import Axis, Ints, Problem, compatible, spread
+from .table import Axis, Ints, Problem, compatible, spread_positions
 
 Member = tuple[int, bool]  # axis, and whether its values count backwards
 Class = list[Member]
@@ -81,7 +81,7 @@ def _agrees_on_sample(problem: Problem, i: int, j: int, backwards: bool) -> bool
     """Compare a few entries first: most pairs of a large table differ on them."""
     if problem.size < _SAMPLED_FROM:
         return True
-    at = spread(np.arange(problem.size), _SAMPLE)
+    at = spread_positions(problem.size, _SAMPLE)
     points = list(np.unravel_index(at, problem.values.shape))
     last = len(problem.axes[j]) - 1
     swapped = [*points]

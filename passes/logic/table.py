@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from math import prod
 from typing import Any
 
@@ -124,7 +125,10 @@ class Problem:
 
     @cached_property
     def key(self) -> tuple[object, ...]:
-        return self.axes, self.values.tobytes(), self.care.tobytes()
+        """Identify the problem among others: axes, and a digest of the function."""
+        digest = blake2b(self.values.tobytes(), digest_size=32)
+        digest.update(self.care.tobytes())
+        return self.axes, digest.digest()
 
     @cached_property
     def filled(self) -> Ints:
@@ -153,12 +157,21 @@ class Problem:
         return Problem(axes, slice_at(self.values, axis, index), slice_at(self.care, axis, index))
 
     def taking(self, axis: int, indices: Sequence[int]) -> Problem:
-        """Return the restriction of one axis to several positions, in the order given."""
+        """Return the restriction of one axis to several positions, in the order given.
+
+        A solution of it may be undefined at the others: it must not hold a `Lookup`.
+        """
         old = self.axes[axis]
         new = Axis(old.expr, tuple(old.groups[i] for i in indices))
         axes = self.axes[:axis] + (new,) + self.axes[axis + 1 :]
         wanted = list(indices)
         return Problem(axes, self.values.take(wanted, axis), self.care.take(wanted, axis))
+
+    def ignoring(self, axis: int, indices: Sequence[int]) -> Problem:
+        """Return the problem without care at some positions of one axis."""
+        care = self.care.copy()
+        care[(slice(None),) * axis + (list(indices),)] = False
+        return self.with_values(self.values, care)
 
     def grid(self) -> list[Ints]:
         """Give an open grid of the values along numeric axes."""
@@ -212,10 +225,14 @@ def any_over(bits: Bits, axes: tuple[int, ...]) -> Bits:
 
 def spread(entries: Ints, limit: int) -> Ints:
     """Pick at most `limit` entries by golden-ratio steps, which no axis of a table lines up with."""
-    if len(entries) <= limit:
-        return entries
-    step = int(len(entries) * 0.6180339887) | 1
-    return entries[np.unique(np.arange(limit) * step % len(entries))]
+    return entries[spread_positions(len(entries), limit)]
+
+
+def spread_positions(count: int, limit: int) -> Ints:
+    """Pick at most `limit` of the first `count` integers, spread as by `spread`."""
+    if count <= limit:
+        return np.arange(count)
+    return np.unique(np.arange(limit) * (int(count * 0.6180339887) | 1) % count)
 
 
 def compatible(values: Ints, care: Bits, other: Ints, other_care: Bits) -> bool:

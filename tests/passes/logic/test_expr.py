@@ -122,7 +122,7 @@ def test_operations_count_gates_once() -> None:
         (Compare("eq", Linear(((1, A), (1, B), (1, C)), 0), Const(1)), 6),
         (Compare("eq", A, B), 3),
         (Select(A, B, C), 7),
-        (Lookup((0, 1, 1, 0), (A, B), ((0, 1), (0, 1))), 14),
+        (Lookup((0, 1, 1, 0), (A, B), ((0, 1), (0, 1))), 16),
     ],
 )
 def test_cost_follows_the_table(expr: Expr, price: int) -> None:
