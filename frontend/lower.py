@@ -19,7 +19,6 @@ from ddc.ir import (
     Constant,
     DdcError,
     Global,
-    Index,
     Int,
     Module,
     OneHot,
@@ -290,15 +289,7 @@ class _Emitter:
             self.shape = self.shape[:-1]
             return
         classes, *grid = self.shape
-        builder = self.builder
-        with builder.body() as cell:
-            loops = [builder.loop("ijk"[axis], 0, size) for axis, size in enumerate(grid)]
-            over = builder.loop("class", 0, classes)
-            variables = [Affine.symbol(loop.symbol) for loop in (over, *loops)]
-            with builder.body() as inner:
-                score = builder.load(self.value, *(Index(v) for v in variables), name="score")
-            best = builder.reduce("argmax", [over], inner, score, "best")
-        (self.value,) = builder.map(loops, cell, [best], ["y"])
+        self.value = self.builder.op("argmax", self.value, name="y", axis=0)
         self.shape = tuple(grid)
         self.scalar = Int(0, classes - 1)
 

@@ -143,7 +143,7 @@ class _Walk:
             else:
                 found = self._simple(op, given)
         except TypeProblem as problem:
-            self.report(f"'{op.code}' {problem}", op.location)
+            self.report(f"'{op.code}' {str(problem).removeprefix(f'{op.code} ')}", op.location)
             return unknown
         if len(op.results) != len(found):
             self.report(f"'{op.code}' has {len(found)} results", op.location)
@@ -173,7 +173,8 @@ class _Walk:
     def _check_extents(self, op: Op, given: Sequence[Type]) -> None:
         """Check what depends on the smallest sizes: ops that have no value on an empty axis."""
         if op.code in ("argmax", "softmax"):
-            axis = op.attr("axis") or 0 if op.code == "softmax" else -1
+            default = 0 if op.code == "softmax" else -1
+            axis = default if op.attr("axis") is None else op.attr("axis")
             length = dims(given[0])[axis] if isinstance(axis, int) else Affine.of(0)
             if not length.at_least(1, self.smallest):
                 raise TypeProblem(f"needs an axis that is not empty, not {length}")

@@ -114,9 +114,10 @@ def round_even(a: Values) -> Values:
     return a if np.asarray(a).dtype != np.float64 else np.rint(a)
 
 
-def argmax(_: Op, a: Values) -> Values:
-    """Return the first position of the greatest value along the last axis."""
-    return np.argmax(a, axis=-1)
+def argmax(op: Op, a: Values) -> Values:
+    """Return the first position of the greatest value along an axis, the last one by default."""
+    axis = op.attr("axis")
+    return np.argmax(a, axis=axis + 1 if isinstance(axis, int) else -1)
 
 
 def concat(_: Op, *values: Values) -> Values:

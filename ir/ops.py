@@ -194,7 +194,13 @@ _SPECS = (
         "round", "decision", (1, 1), "round", meaning.round_even, "nearest int, half to even"
     ),
     _with_attrs(
-        "argmax", "decision", (1, 1), "argmax", (), meaning.argmax, "first greatest, last axis"
+        "argmax",
+        "decision",
+        (1, 1),
+        "argmax",
+        (AttrSpec("axis", "int"),),
+        meaning.argmax,
+        "first greatest along an axis, the last one by default",
     ),
     # ------------------------------------------------------------ data
     _with_attrs(

@@ -76,6 +76,9 @@ def join_ranges(ranges: Sequence[Range]) -> Range:
     )
 
 
+MOST_LISTED = 16  # values that a joined type lists one by one
+
+
 def join(types: Sequence[Scalar]) -> Scalar:
     """Return the smallest type that holds the values of all of them."""
     if any(isinstance(t, Real) for t in types):
@@ -84,8 +87,23 @@ def join(types: Sequence[Scalar]) -> Scalar:
         return types[0]
     if any(isinstance(t, Missing) for t in types):
         raise TypeProblem("a value that may be missing cannot be mixed with other types")
+    if any(isinstance(t, Int) and t.values for t in types):
+        few = _few_values(types)
+        if few is not None:
+            return few
     low, high = join_ranges([int_range(t) for t in types])
     return int_type(low, high)
+
+
+def _few_values(types: Sequence[Scalar]) -> Scalar | None:
+    """Return the type of exactly the values of all types, None where they are many or a range."""
+    known = [levels(t) for t in types]
+    values = {v for few in known if few is not None for v in few}
+    if None in known or len(values) > MOST_LISTED:
+        return None
+    if max(values) - min(values) == len(values) - 1:
+        return int_type(min(values), max(values))
+    return Int.of(*values)
 
 
 def accepts(wanted: Type, given: Type) -> bool:

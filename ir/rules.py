@@ -309,14 +309,17 @@ def _same(_: Op, types: Sequence[Type]) -> Type:
     return types[0]
 
 
-def _argmax(_: Op, types: Sequence[Type]) -> Type:
+def _argmax(op: Op, types: Sequence[Type]) -> Type:
     shape = dims(types[0])
     if not shape:
         raise TypeProblem("argmax needs an array")
     need_number([element(types[0])])
-    last = shape[-1]
-    high = last.const - 1 if last.is_const else None
-    return with_dims(Int(0, high), shape[:-1])
+    axis = op.attr("axis")
+    at = axis if isinstance(axis, int) else len(shape) - 1
+    if not 0 <= at < len(shape):
+        raise TypeProblem(f"{types[0]} has no axis {at}")
+    high = shape[at].const - 1 if shape[at].is_const else None
+    return with_dims(Int(0, high), shape[:at] + shape[at + 1 :])
 
 
 def _load(op: Op, types: Sequence[Type]) -> Type:

@@ -8,8 +8,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from ddc.ir import Builder, Module, Op, Operand, element, levels, value_types
-from ddc.ir.types import Type
+from ddc.ir import (
+    OPS,
+    Attr,
+    Builder,
+    Global,
+    Module,
+    Op,
+    Operand,
+    Type,
+    attributes,
+    element,
+    is_bit,
+    levels,
+    value_types,
+)
+from ddc.ir.infer import literal_type
 
 from . import logic
 from .base import Context, Pass
@@ -34,7 +48,7 @@ class Minimise(Pass):
             if table is None:
                 return None
             found = context.cached("minimise", _key(table), lambda: logic.minimise(table))
-            return _lower(found, op, builder, table.levels)
+            return _lower(found, op, builder, types)
 
         return module.with_entry(rewrite(module.entry, step))
 
@@ -75,12 +89,11 @@ _PLAIN: dict[type[e.Expr], str] = {
 
 
 def _lower(
-    root: e.Expr, op: Op, builder: Builder, known: tuple[tuple[int, ...], ...]
+    root: e.Expr, op: Op, builder: Builder, types: dict[str, Type]
 ) -> tuple[Sequence[Op], Sequence[Operand]]:
     """Write the expression down as ops, shared nodes once; the last takes over the old name."""
-    lowering = _Lowering(builder, op.operands, known)
     with builder.body() as ops:
-        result = lowering.operand(root)
+        result = _Lowering(builder, ops, op.operands, types).operand(root)
     if not ops or result != ops[-1].results[0]:
         return ops, [result]
     ops[-1] = replace(ops[-1], results=op.results, origin=op.origin)
@@ -88,14 +101,20 @@ def _lower(
 
 
 class _Lowering:
+    """Writes ops into the block that is being built, knowing the derived type of each."""
+
     def __init__(
-        self, builder: Builder, variables: Sequence[Operand], known: tuple[tuple[int, ...], ...]
+        self,
+        builder: Builder,
+        ops: list[Op],
+        variables: Sequence[Operand],
+        types: dict[str, Type],
     ) -> None:
         self.builder = builder
+        self.ops = ops
         self.variables = variables
-        self.known = known
+        self.types = types
         self.done: dict[e.Expr, Operand] = {}
-        self.ranges: dict[e.Expr, tuple[int, int]] = {}
 
     def operand(self, root: e.Expr) -> Operand:
         """Lower a DAG bottom up, without recursion."""
@@ -108,46 +127,58 @@ class _Lowering:
                 continue
             stack.pop()
             if node not in self.done:
-                self.ranges[node] = self._range(node)
                 self.done[node] = self._lower(node)
         return self.done[root]
 
+    def _op(
+        self,
+        code: str,
+        *given: Operand,
+        name: str | None = None,
+        attrs: tuple[tuple[str, Attr], ...] = (),
+    ) -> str:
+        result = self.builder.fresh(name or code)
+        self.builder.append(Op(code, (result,), given, attrs))
+        self.types[result] = OPS[code].rule(self.ops[-1], [self._type(o) for o in given])
+        return result
+
+    def _type(self, operand: Operand) -> Type:
+        if isinstance(operand, str):
+            return self.types[operand]
+        assert not isinstance(operand, Global)
+        return literal_type(operand)
+
     def _lower(self, node: e.Expr) -> Operand:
-        given = [
-            self._bit(child) if self._wants_bit(node, place) else self.done[child]
-            for place, child in enumerate(node.operands)
-        ]
+        given = [self.done[child] for child in node.operands]
         match node:
             case e.Var(index):
                 return self.variables[index]
             case e.Const(value):
                 return value
             case e.Threshold(k, _, weights):
-                return self.builder.op("threshold", *given, least=k, weights=weights or None)
+                return self._op(
+                    "threshold", *given, attrs=attributes(least=k, weights=weights or None)
+                )
             case e.Linear(terms, const):
                 return self._linear([c for c, _ in terms], given, const)
             case e.Compare(code, _, _):
-                return self.builder.op(code, *given)
+                return self._op(code, *given)
             case e.Mod(_, k):
-                return self.builder.op("mod", *given, k)
+                return self._op("mod", *given, k)
             case e.FloorDiv(_, k):
-                return self.builder.op("floordiv", *given, k)
-            case e.Lookup(values, args, axes):
-                return self._lookup(values, args, axes, given)
+                return self._op("floordiv", *given, k)
+            case e.Lookup(values, _, axes):
+                return self._lookup(values, axes, given)
+            case e.Select():
+                return self._op("select", self._bit(given[0]), *given[1:])
+            case e.Not() | e.And() | e.Or() | e.Xor():
+                return self._op(_PLAIN[type(node)], *map(self._bit, given))
             case _:
-                return self.builder.op(_PLAIN[type(node)], *given)
+                return self._op(_PLAIN[type(node)], *given)
 
-    def _wants_bit(self, node: e.Expr, place: int) -> bool:
-        return isinstance(node, e.Not | e.And | e.Or | e.Xor) or (
-            isinstance(node, e.Select) and place == 0
-        )
-
-    def _bit(self, child: e.Expr) -> Operand:
+    def _bit(self, operand: Operand) -> Operand:
         """Return a value known to be 0 or 1 as a bit, where its derived range is wider."""
-        low, high = self.ranges[child]
-        if low >= 0 and high <= 1:
-            return self.done[child]
-        return self.builder.op("ge", self.done[child], 1)
+        return operand if is_bit(element(self._type(operand))) else self._op("ge", operand, 1)
 
     def _linear(self, factors: list[int], given: list[Operand], const: int) -> Operand:
         plus = [self._scaled(f, g) for f, g in zip(factors, given) if f > 0]
@@ -156,62 +187,26 @@ class _Lowering:
             plus.append(const)
             const = 0
         name = "count" if not minus and not const and set(factors) == {1} else "total"
-        total = plus[0] if len(plus) == 1 else self.builder.op("add", *plus, name=name)
+        total = plus[0] if len(plus) == 1 else self._op("add", *plus, name=name)
         if const < 0:
             minus.append(-const)
         for operand in minus:
-            total = self.builder.op("sub", total, operand, name=name)
+            total = self._op("sub", total, operand, name=name)
         return total
 
     def _scaled(self, factor: int, operand: Operand) -> Operand:
-        return operand if factor == 1 else self.builder.op("mul", factor, operand, name="part")
+        return operand if factor == 1 else self._op("mul", factor, operand, name="part")
 
     def _lookup(
-        self,
-        values: tuple[int, ...],
-        args: Sequence[e.Expr],
-        axes: Sequence[tuple[int, ...]],
-        given: list[Operand],
+        self, values: tuple[int, ...], axes: Sequence[tuple[int, ...]], given: list[Operand]
     ) -> Operand:
-        """Write a look-up; the op's table spans the whole ranges that the verifier derives."""
-        spans = [
-            self.known[arg.index] if isinstance(arg, e.Var) else tuple(range(low, high + 1))
-            for arg, (low, high) in ((arg, self.ranges[arg]) for arg in args)
-        ]
-        dense = np.array(values, dtype=np.int64).reshape([len(a) for a in axes])
+        """Write a look-up; the op's table spans all values that the derived types allow."""
+        dense = np.array(values, dtype=np.int64).reshape([len(axis) for axis in axes])
         # Values outside the table's levels do not occur: any entry will do there.
         nearest = [
-            np.clip(np.searchsorted(axis, span), 0, len(axis) - 1)
-            for axis, span in zip(axes, spans)
+            np.clip(np.searchsorted(axis, levels(element(self._type(o))) or ()), 0, len(axis) - 1)
+            for axis, o in zip(axes, given)
         ]
         entries = dense[np.ix_(*nearest)]
-        return self.builder.op("table", *given, entries=tuple(int(v) for v in entries.ravel()))
-
-    def _range(self, node: e.Expr) -> tuple[int, int]:
-        """Return the range that type inference gives the lowered node."""
-        inner = [self.ranges[child] for child in node.operands]
-        match node:
-            case e.Var(index):
-                return self.known[index][0], self.known[index][-1]
-            case e.Const(value):
-                return value, value
-            case e.Linear(terms, const):
-                corners = [sorted((c * low, c * high)) for (c, _), (low, high) in zip(terms, inner)]
-                return const + sum(c[0] for c in corners), const + sum(c[1] for c in corners)
-            case e.Select():
-                return min(r[0] for r in inner[1:]), max(r[1] for r in inner[1:])
-            case e.Min():
-                return min(r[0] for r in inner), min(r[1] for r in inner)
-            case e.Max():
-                return max(r[0] for r in inner), max(r[1] for r in inner)
-            case e.Mod(_, k):
-                return 0, min(k - 1, inner[0][1]) if inner[0][0] >= 0 else k - 1
-            case e.FloorDiv(_, k):
-                return inner[0][0] // k, inner[0][1] // k
-            case e.Lookup(values, _, _):
-                return min(values), max(values)
-            case _:
-                return 0, 1
-
-
-__all__ = ["Minimise", "operand_levels"]
+        found = tuple(int(v) for v in entries.ravel())
+        return self._op("table", *given, attrs=attributes(entries=found))

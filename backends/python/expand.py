@@ -125,10 +125,18 @@ class _Expander:
 
     def argmax(self, op: Op) -> None:
         (array,) = op.operands
-        *outer, last = self.shape(array)
+        outer = list(self.shape(array))
+        axis = op.attr("axis")
+        place = axis if isinstance(axis, int) else len(outer) - 1
+        last = outer.pop(place)
 
         def body(at: list[Affine]) -> Operand:
-            return self.reduce("argmax", [last], lambda k: self.entry(array, [*at, *k]), "best")
+            return self.reduce(
+                "argmax",
+                [last],
+                lambda k: self.entry(array, [*at[:place], *k, *at[place:]]),
+                "best",
+            )
 
         if outer:
             self.map(op, outer, body)

@@ -193,7 +193,8 @@ class _Unroller:
         return self.circuit.op("eq", (node, other))
 
     def argmax(self, op: Op) -> Nodes:
-        value = self.read(op.operands[0])
+        axis = op.attr("axis")
+        value = np.moveaxis(self.read(op.operands[0]), axis if isinstance(axis, int) else -1, -1)
         rows = value.reshape((-1, value.shape[-1]))
         places = [self.circuit.constant(k) for k in range(value.shape[-1])]
         nodes = np.empty(len(rows), dtype=object)
