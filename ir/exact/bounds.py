@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .graph import Activation, Layer
+from .activation import Activation
+from .graph import Layer
 from .sources import Floats, Ints, Rows, per_row
 
 LIBRARY = 16

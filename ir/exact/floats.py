@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .activation import STEP, Activation
 from .bounds import Format, Values, affine, after
-from .graph import STEP, Activation, Chain, Layer
+from .graph import Chain, Layer
 from .sources import Floats, Rows, per_row
 
 Array = NDArray[Any]

@@ -10,9 +10,10 @@ import numpy as np
 from ddc.ir.errors import DdcError
 from ddc.ir.module import Module
 
+from .activation import Activation
 from .bounds import SINGLE
 from .floats import Array, Matrix
-from .graph import Activation, Chain, chain
+from .graph import Chain, chain
 from .lower import lower
 from .sources import Ints
 from .table import Table, inputs_of

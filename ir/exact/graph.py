@@ -9,47 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 
 from ddc.ir.errors import DdcError
 
+from .activation import IDENTITY, Activation
 from .sources import Ints, Rows, Source, copies, join_rows, rows_of
-
-STEP = (0, 0, 1)
-SIGN = (-1, 0, 1)
-
-
-@dataclass(frozen=True)
-class Activation:
-    """A function of one number.
-
-    `compare` maps the sign of (z - cut) to one of three ints; `ramp` is z, or slope * z below 0
-    (relu: slope 0); `clip` clamps to low..high; `round` goes half to even. `softmax` marks numbers
-    that belong together and is never evaluated: it must vanish in front of the decision.
-    """
-
-    kind: str = "identity"
-    cut: Fraction = Fraction(0)
-    outcomes: tuple[int, int, int] = STEP
-    slope: Fraction = Fraction(0)
-    low: Fraction = Fraction(0)
-    high: Fraction = Fraction(0)
-    group: int = 1  # of softmax: so many units in a row belong together
-
-    @property
-    def smooth(self) -> bool:
-        """Tell whether values are transcendental numbers."""
-        return self.kind in ("tanh", "sigmoid")
-
-    @property
-    def discrete(self) -> bool:
-        """Tell whether values are ints whatever the argument."""
-        return self.kind in ("compare", "round")
-
-
-IDENTITY = Activation()
 
 
 @dataclass

@@ -16,12 +16,12 @@ from ddc.ir.meaning import conv_geometry
 from ddc.ir.module import Function, Global, Module, Op, Operand
 from ddc.ir.types import Missing, Type, dims, element, int_bounds, levels
 
-from .graph import IDENTITY, SIGN, STEP, Activation, Graph, Input, Stage
+from .activation import COMPARISONS, HALF, IDENTITY, SIGN, STEP, Activation, fused
+from .graph import Graph, Input, Stage
 from .sources import ConvSource, DenseSource, Floats, Ints, ListSource, Source
 
 LARGEST_INT = 1 << 53
 LARGEST_CONSTANT = 10**300
-HALF = Fraction(1, 2)
 MOST_VALUES = 100_000_000
 
 
@@ -39,17 +39,6 @@ class Choice:
 
     ids: Ints
     rows: Ints
-
-
-# outcomes of a comparison of z with 0, for z < 0, z = 0, z > 0
-COMPARISONS: dict[str, tuple[int, int, int]] = {
-    "gt": (0, 0, 1),
-    "ge": (0, 1, 1),
-    "lt": (1, 0, 0),
-    "le": (1, 1, 0),
-    "eq": (0, 1, 0),
-    "ne": (1, 0, 1),
-}
 
 
 def lower(module: Module, verbatim: bool = False) -> Graph:
@@ -187,9 +176,9 @@ class _Lowering:
         """Apply a function to every entry, within the stage that computes them where possible."""
         stage = self.last(frame)
         if stage is not None and (stage.activation == IDENTITY or not self.verbatim):
-            fused = _fused(stage.activation, activation)
-            if fused is not None:
-                stage.activation = fused
+            joined = fused(stage.activation, activation)
+            if joined is not None:
+                stage.activation = joined
                 return frame
         shape = frame.ids.shape
         flat = frame.ids.reshape(-1, 1)
@@ -206,26 +195,6 @@ class _Lowering:
                     f"@{self.function.name}: softmax is decided exactly only in front of argmax, "
                     "or of a comparison of two classes with 0.5"
                 )
-
-
-def _fused(first: Activation, second: Activation) -> Activation | None:
-    """Return one activation that is the second after the first, None where there is none here."""
-    if first == IDENTITY:
-        return second
-    if first.kind not in ("tanh", "sigmoid"):
-        return None
-    if second.kind == "round" and first.kind == "sigmoid":
-        return Activation("compare")  # half goes to the even 0
-    if second.kind != "compare":
-        return None
-    below, _, above = second.outcomes
-    bottom = 0 if first.kind == "sigmoid" else -1
-    if second.cut <= bottom:
-        return replace(second, cut=Fraction(0), outcomes=(above,) * 3)
-    if second.cut >= 1:
-        return replace(second, cut=Fraction(0), outcomes=(below,) * 3)
-    middle = HALF if first.kind == "sigmoid" else Fraction(0)
-    return replace(second, cut=Fraction(0)) if second.cut == middle else None
 
 
 def _levels(name: str, type_: Type) -> Sequence[int]:
@@ -360,9 +329,10 @@ def _argmax(lowering: _Lowering, op: Op) -> Choice:
     if stage is not None and stage.activation.kind in increasing and not lowering.verbatim:
         stage.activation = IDENTITY
     lowering.check_evaluated(frame.ids.ravel())
-    shape = frame.ids.shape
-    rows = frame.ids.reshape(-1, shape[-1])
-    return Choice(np.arange(len(rows)).reshape(shape[:-1]), rows)
+    axis = op.attr("axis")
+    ids = np.moveaxis(frame.ids, axis if isinstance(axis, int) else -1, -1)
+    rows = ids.reshape(-1, ids.shape[-1])
+    return Choice(np.arange(len(rows)).reshape(ids.shape[:-1]), rows)
 
 
 def _sum(lowering: _Lowering, op: Op, signs: Sequence[int]) -> Frame:
@@ -475,6 +445,12 @@ def _concat(lowering: _Lowering, op: Op) -> Frame:
     return Frame(np.concatenate([f.ids for f in frames]), any(f.shared for f in frames))
 
 
+def _pack(lowering: _Lowering, op: Op) -> Frame:
+    frames = [lowering.frame(op, i) for i in range(len(op.operands))]
+    ids = np.array([int(f.ids) for f in frames]).reshape([d.const for d in op.shape])
+    return Frame(ids, any(f.shared for f in frames))
+
+
 _BUILDERS: dict[str, Callable[[_Lowering, Op], Frame | Choice]] = {
     "dense": _dense,
     "conv": _conv,
@@ -483,6 +459,7 @@ _BUILDERS: dict[str, Callable[[_Lowering, Op], Frame | Choice]] = {
     "onehot": _onehot,
     "reshape": _reshape,
     "concat": _concat,
+    "pack": _pack,
     "softmax": _softmax,
     "argmax": _argmax,
     "round": _round,

@@ -78,6 +78,12 @@ class Network:
         return tuple(self.graph.levels[i] for i in self.inputs)
 
     @cached_property
+    def extent(self) -> tuple[Ints, Ints]:
+        """The least and the greatest value of each input."""
+        low = np.array([few[0] for few in self.levels], dtype=np.int64)
+        return low, np.array([few[-1] for few in self.levels], dtype=np.int64)
+
+    @cached_property
     def chain(self) -> Chain:
         """The units that the outputs depend on, layer by layer."""
         return chain(self.graph, self._outputs, self._inputs)
@@ -171,24 +177,25 @@ def decide(network: Network, rows: ArrayLike) -> Ints:
     integers, or in intervals of growing precision where tanh or sigmoid take part. Raises `DdcError`
     for values outside the declared range, for real outputs, and for an input that cannot be decided.
     """
-    x = np.asarray(rows)
-    count = len(network.levels)
-    if x.ndim != 2 or x.shape[1] != count:
-        raise DdcError(f"the network takes rows of {count} values, not an array of {x.shape}")
-    _check_values(network, x)
+    x = _checked(network, rows)
     _ = network.bounds
     columns = np.ascontiguousarray(x.T, dtype=np.int64)
     return decide_columns(network, columns).T.copy()
 
 
-def _check_values(network: Network, x: NDArray[Any]) -> None:
-    low = np.array([few[0] for few in network.levels])
-    high = np.array([few[-1] for few in network.levels])
-    if x.dtype.kind not in "iub" and not (x == np.rint(x)).all():
+def _checked(network: Network, rows: ArrayLike) -> NDArray[Any]:
+    """Return the rows as an array; raises `DdcError` for what the network does not take."""
+    x = np.asarray(rows)
+    count = len(network.levels)
+    if x.ndim != 2 or x.shape[1] != count:
+        raise DdcError(f"the network takes rows of {count} values, not an array of {x.shape}")
+    low, high = network.extent
+    if x.dtype.kind not in "iubf" or (x.dtype.kind == "f" and not (x == np.rint(x)).all()):
         raise DdcError("input values must be integers")
     if x.size and (bool((x < low).any()) or bool((x > high).any())):
         bad = int(np.argmax(((x < low) | (x > high)).any(axis=0)))
         raise DdcError(f"input {network.inputs[bad]} has values outside {low[bad]}..{high[bad]}")
+    return x
 
 
 def decide_columns(network: Network, x: Ints) -> Ints:
@@ -228,9 +235,8 @@ def evaluate(network: Network, rows: ArrayLike) -> tuple[Floats, Floats]:
     The exact value lies within the bound of the one returned, where no hidden sign or step unit
     is closer to its cut than rounding can tell.
     """
-    x = np.ascontiguousarray(np.asarray(rows).T, dtype=np.float64)
-    _check_values(network, x.T)
-    values, error = values_of(network.plan(DOUBLE), x)
+    x = _checked(network, rows)
+    values, error = values_of(network.plan(DOUBLE), np.ascontiguousarray(x.T, dtype=np.float64))
     return values.T.copy(), error
 
 

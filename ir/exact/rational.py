@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from ddc.ir.errors import DdcError
 
 from . import planes as big
+from .activation import Activation
 from .bounds import CONSTANT, grains
-from .graph import Activation, Chain
+from .graph import Chain
 from .planes import BigMatrix, Planes
 from .sources import Ints
 

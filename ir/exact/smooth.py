@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from ddc.ir.errors import DdcError
 
 from . import planes as big
+from .activation import Activation
 from .bounds import CONSTANT, grains
-from .graph import Activation, Chain
+from .graph import Chain
 from .intervals import tanh_enclosure
 from .rational import Exact, RationalPlan, common
 from .sources import Ints

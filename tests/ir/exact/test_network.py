@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ddc.ir import BIT, INT, REAL, DdcError, Int, Module, OneHot, Type
-from ddc.ir.exact import Network, decide, tabulate
+from ddc.ir.exact import Network, decide, evaluate, tabulate
 from tests.ir.exact.build import Net, array, bits, spins
 
 
@@ -159,6 +159,9 @@ def test_real_outputs_are_refused_when_they_are_decided() -> None:
         decide(network, [[0, 1]])
     with pytest.raises(DdcError, match="real number"):
         tabulate(network)
+    values, error = evaluate(network, [[0, 1], [1, 1]])
+    assert values.tolist() == [[1.0], [2.0]]
+    assert error.tolist() == [0.0]
 
 
 def test_a_softmax_over_two_classes_against_one_half() -> None:

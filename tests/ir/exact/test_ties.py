@@ -258,3 +258,6 @@ def test_inputs_outside_their_type_are_refused() -> None:
         decide(network, [[1, 2]])
     with pytest.raises(DdcError, match="rows of 2"):
         decide(network, [[1]])
+    for bad in (0.5, float("nan"), "a", 1 << 80):
+        with pytest.raises(DdcError, match="integers"):
+            decide(network, [[1, bad]])
