@@ -265,7 +265,7 @@ def tables(draw: st.DrawFn) -> Table:
 
 
 @given(tables())
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_random_tables_with_dont_cares(table: Table) -> None:
     expr = minimise(table, effort=0)
     assert table.care is not None
