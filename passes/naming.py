@@ -65,12 +65,12 @@ class Name(Pass):
         chosen: dict[str, str] = {}
         arrays = len({op.operands[0] for op in walk(entry.body) if op.code == "load"})
         counts = {op.results[0] for op in walk(entry.body) if op.code == "reduce"}
-        for op, loops in _ops(entry.body, ()):
+        for op, loops, around in _ops(entry.body, (), ""):
             for loop in op.loops:
                 chosen[loop.var] = names.fresh(loop.var.split("_")[0])
             for state in op.states:
                 chosen[state.name] = names.fresh(state.name)
-            wish = _wish(op, loops, arrays, counts)
+            wish = _wish(op, loops, arrays, counts) if around != "reduce" else _inner(op)
             for result in op.results:
                 if result in returned and len(set(returned)) == len(returned):
                     chosen[result] = returned[result]
@@ -85,13 +85,16 @@ def _plain(name: str) -> str:
     return stem if stem and tail.isdigit() else name
 
 
-def _ops(block: Block, loops: tuple[str, ...]) -> list[tuple[Op, tuple[str, ...]]]:
-    """Return every op with the loop variables around it, in the order of the text."""
-    found: list[tuple[Op, tuple[str, ...]]] = []
+def _ops(
+    block: Block, loops: tuple[str, ...], around: str
+) -> list[tuple[Op, tuple[str, ...], str]]:
+    """Return every op with the loop variables and the structured op around it, in text order."""
+    found: list[tuple[Op, tuple[str, ...], str]] = []
     for op in block.ops:
-        found.append((op, loops))
+        found.append((op, loops, around))
         if op.body is not None:
-            found += _ops(op.body, (*loops, *(loop.symbol for loop in op.loops)))
+            inner = (*loops, *(loop.symbol for loop in op.loops))
+            found += _ops(op.body, inner, op.code)
     return found
 
 
@@ -105,11 +108,14 @@ def _wish(op: Op, loops: Sequence[str], arrays: int, counts: set[str]) -> str | 
     return _BY_CODE.get(op.code)
 
 
+def _inner(op: Op) -> str | None:
+    """Name a value inside a reduction: what is read there is one entry like any other."""
+    return "x" if op.code == "load" else _BY_CODE.get(op.code)
+
+
 def _place(op: Op, arrays: int) -> str:
     """Name a load by the side it lies on, or by its indices where it does not move."""
     array = str(op.operands[0])
-    if any(len(index.at.terms) > 1 for index in op.index):
-        return "x"
     if any(index.at.is_const for index in op.index):
         return "_".join([array, *(str(index.at.const) for index in op.index if index.at.is_const)])
     prefix = [] if arrays == 1 else [array]
