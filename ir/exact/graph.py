@@ -20,11 +20,15 @@ from .sources import Ints, Rows, Source, copies, join_rows, rows_of
 
 @dataclass
 class Stage:
-    """Units with consecutive numbers, one source and one activation."""
+    """Units with consecutive numbers, one source and one activation.
+
+    Of a softmax, each row of `groups` holds the numbers that belong together.
+    """
 
     start: int
     source: Source
     activation: Activation = IDENTITY
+    groups: Ints | None = None
 
     @property
     def stop(self) -> int:

@@ -192,8 +192,8 @@ class _Lowering:
                 continue
             if ((ids >= stage.start) & (ids < stage.stop)).any():
                 raise DdcError(
-                    f"@{self.function.name}: softmax is decided exactly only in front of argmax, "
-                    "or of a comparison of two classes with 0.5"
+                    f"@{self.function.name}: softmax is decided exactly only in front of an "
+                    "argmax of the same numbers, or of a comparison of two classes with 0.5"
                 )
 
 
@@ -314,25 +314,38 @@ def _round(lowering: _Lowering, op: Op) -> Frame:
     return frame if whole else lowering.activated(frame, Activation("round"))
 
 
+def _along(ids: Ints, axis: int) -> Ints:
+    """Return the entries along an axis as rows."""
+    return np.moveaxis(ids, axis, -1).reshape(-1, ids.shape[axis])
+
+
 def _softmax(lowering: _Lowering, op: Op) -> Frame:
-    frame = lowering.frame(op)
-    if (op.attr("axis") or 0) != frame.ids.ndim - 1:
-        raise lowering.fail(op, "is supported over the last axis only")
-    return lowering.activated(frame, Activation("softmax", group=frame.ids.shape[-1]))
+    frame, axis = lowering.frame(op), op.attr("axis") or 0
+    assert isinstance(axis, int)
+    if not lowering.verbatim:
+        marked = lowering.activated(frame, Activation("softmax"))
+        lowering.stages[-1].groups = _along(marked.ids, axis)
+        return marked
+    rows = _along(frame.ids, axis)
+    source = ListSource(rows.reshape(-1, 1), np.ones((rows.size, 1)), np.zeros(rows.size))
+    moved = np.moveaxis(frame.ids, axis, -1).shape
+    shares = lowering.stage(source, moved, Activation("softmax", group=rows.shape[1]))
+    return Frame(np.moveaxis(shares.ids, -1, axis), False)
 
 
 def _argmax(lowering: _Lowering, op: Op) -> Choice:
-    frame = lowering.frame(op)
+    frame, axis = lowering.frame(op), op.attr("axis")
+    at = axis if isinstance(axis, int) else frame.ids.ndim - 1
+    rows = _along(frame.ids, at)
     stage = lowering.last(frame)
     # The greatest stays the greatest, and equals stay equal, under a strictly increasing function.
-    increasing = ("tanh", "sigmoid", "softmax")
-    if stage is not None and stage.activation.kind in increasing and not lowering.verbatim:
-        stage.activation = IDENTITY
+    if stage is not None and not lowering.verbatim:
+        same = stage.groups is not None and np.array_equal(rows, stage.groups)
+        if stage.activation.kind in ("tanh", "sigmoid") or same:
+            stage.activation, stage.groups = IDENTITY, None
     lowering.check_evaluated(frame.ids.ravel())
-    axis = op.attr("axis")
-    ids = np.moveaxis(frame.ids, axis if isinstance(axis, int) else -1, -1)
-    rows = ids.reshape(-1, ids.shape[-1])
-    return Choice(np.arange(len(rows)).reshape(ids.shape[:-1]), rows)
+    shape = frame.ids.shape
+    return Choice(np.arange(len(rows)).reshape(shape[:at] + shape[at + 1 :]), rows)
 
 
 def _sum(lowering: _Lowering, op: Op, signs: Sequence[int]) -> Frame:
@@ -418,11 +431,13 @@ def _compare_softmax(
     lowering: _Lowering, op: Op, frame: Frame, stage: Stage, activation: Activation
 ) -> Frame:
     """Compare the probabilities of two classes with one half: which number is greater?"""
-    if frame.ids.shape[-1] != 2 or activation.cut != HALF:
+    groups = stage.groups
+    if groups is None or groups.shape[1] != 2 or activation.cut != HALF:
         raise lowering.fail(op, "of a softmax is supported for two classes and 0.5 only")
-    stage.activation = IDENTITY
-    pairs = frame.ids.reshape(-1, 2)
-    columns = np.stack([pairs, pairs[:, ::-1]], axis=1).reshape(-1, 2)
+    stage.activation, stage.groups = IDENTITY, None
+    other = np.empty(frame.ids.size, np.int64)
+    other[groups - stage.start] = groups[:, ::-1]
+    columns = np.stack([frame.ids.ravel(), other], axis=1)
     weights = np.broadcast_to(np.array([1.0, -1.0]), columns.shape)
     difference = ListSource(columns, weights, np.zeros(len(columns)))
     return lowering.stage(difference, frame.ids.shape, replace(activation, cut=Fraction(0)))

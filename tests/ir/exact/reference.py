@@ -131,8 +131,13 @@ def _onehot(op: Op, x: Any) -> Any:
 
 
 def _argmax(op: Op, x: Any) -> Any:
-    rows = x.reshape(-1, x.shape[-1]).tolist()
-    return np.array([r.index(max(r)) for r in rows], dtype=object).reshape(x.shape[:-1])
+    axis = _attr(op, "axis", x.ndim - 1)
+    shape = x.shape[:axis] + x.shape[axis + 1 :]
+    result = np.empty(shape, dtype=object)
+    for place in itertools.product(*map(range, shape)):
+        row = [x[(*place[:axis], k, *place[axis:])] for k in range(x.shape[axis])]
+        result[place] = row.index(max(row))
+    return result
 
 
 def _sign(v: Fraction) -> int:

@@ -78,6 +78,13 @@ def conv_net(rng: Rng, **attrs: Any) -> Module:
     return net.module(net.op("step", out))
 
 
+def classes(rng: Rng) -> Module:
+    net = Net(x=bits(2, 3))
+    image = net.op("reshape", "x", shape=(1, 2, 3))
+    out = net.op("conv", image, weights(rng, 3, 1, 1, 2), weights(rng, 3), padding=(0, 0, 0, 1))
+    return net.module(net.op("argmax", net.op("relu", out), axis=0))
+
+
 def conv1(rng: Rng) -> Module:
     net = Net(x=spins(8))
     line = net.op("reshape", "x", shape=(2, 4))
@@ -139,6 +146,7 @@ KINDS: dict[str, Callable[[Rng], Module]] = {
     "stride": lambda rng: conv_net(rng, padding=(1, 1, 2, 1), stride=(2, 2), dilation=(1, 2)),
     "conv1": conv1,
     "tokens": tokens,
+    "classes": classes,
     "one-hot": onehot,
     "residual": residual,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from ddc.ir import DdcError
@@ -40,6 +41,15 @@ def test_saturation_is_counted() -> None:
     net = Net(x=bits(2))
     p = net.op("softmax", net.dense("x", [[0.0, 1.0], [1.0, 0.0], [-200.0, -200.0]]))
     module = net.module(net.op("argmax", p))
+    found = framework_mismatch(module, tabulate(Network.of(module)))
+    assert (found.rows, found.first) == (0, None)
+
+
+def test_a_softmax_along_channels_saturates() -> None:
+    net = Net(x=bits(2, 2))
+    scaled = net.op("mul", "x", Fraction(200))
+    raised = net.op("add", scaled, np.array([[0.0, 0.0], [100.0, 0.0]]))
+    module = net.module(net.op("argmax", net.op("softmax", raised, axis=0), axis=0))
     found = framework_mismatch(module, tabulate(Network.of(module)))
     assert (found.rows, found.first) == (0, None)
 

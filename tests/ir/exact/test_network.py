@@ -166,10 +166,40 @@ def test_real_outputs_are_refused_when_they_are_decided() -> None:
 
 def test_a_softmax_over_two_classes_against_one_half() -> None:
     net = Net(x=spins(2))
-    p = net.op("softmax", net.dense("x", [[1.0, 0.0], [0.0, 1.0]]))
+    p = net.op("softmax", net.dense("x", [[1.0, 0.0], [0.0, 1.0]]), axis=0)
     network = Network.of(net.module(net.op("gt", p, Fraction(1, 2))))
     rows = [[1, -1], [-1, 1], [1, 1]]
     assert decide(network, rows).tolist() == [[1, 0], [0, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_softmax_goes_away_in_front_of_an_argmax_along_the_same_axis(axis: int) -> None:
+    net = Net(x=bits(2, 3))
+    net.builder.op("softmax", "x", name="p", axis=axis)
+    network = Network.of(net.module(net.op("argmax", "p", axis=axis)))
+    rows = np.array([[0, 1, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1]])
+    expected = rows.reshape(2, 2, 3).argmax(axis=axis + 1).reshape(2, -1)
+    assert decide(network, rows).tolist() == expected.tolist()
+    assert not network.smooth and tabulate(network).outputs == (3, 2)[axis]
+    with pytest.raises(DdcError, match="softmax"):
+        Network.of(net.module("p"))
+
+
+def test_a_softmax_along_another_axis_stays() -> None:
+    net = Net(x=bits(2, 3))
+    p = net.op("softmax", "x", axis=0)
+    with pytest.raises(DdcError, match="softmax"):
+        Network.of(net.module(net.op("argmax", p, axis=1)))
+    net = Net(x=bits(2, 3))
+    p = net.op("reshape", net.op("softmax", "x", axis=1), shape=(3, 2))
+    with pytest.raises(DdcError, match="softmax"):
+        Network.of(net.module(net.op("argmax", p)))
+
+
+def test_half_of_a_softmax_along_channels() -> None:
+    net = Net(x=bits(2, 3))
+    network = Network.of(net.module(net.op("gt", net.op("softmax", "x", axis=0), Fraction(1, 2))))
+    assert decide(network, [[0, 1, 1, 1, 0, 1]]).tolist() == [[0, 1, 0, 1, 0, 0]]
 
 
 def test_one_million_rows_in_little_time_and_memory() -> None:
