@@ -109,14 +109,19 @@ def write_csv(folder: Path, stem: str, layers: Sequence[Layer]) -> None:
 
 
 def write_layers(
-    path: Path, layers: Sequence[Layer], activations: Sequence[str], input: str, output: str
+    path: Path,
+    layers: Sequence[Layer],
+    activations: Sequence[str],
+    input: str | None = None,
+    output: str | None = None,
 ) -> None:
     """Write a `ddc.layers/1` checkpoint that torch.load(weights_only=True) reads.
 
     `activations` names one function per layer, `linear` for none. Weights are stored n_out x n_in,
-    as torch has them.
+    as torch has them; the signature is left out where it is None.
     """
-    entries: dict[str, object] = {"format": "ddc.layers/1", "input": input, "output": output}
+    entries: dict[str, object] = {"format": "ddc.layers/1"}
+    entries |= {k: v for k, v in (("input", input), ("output", output)) if v is not None}
     storages: list[bytes] = []
     for number, (weights, bias) in enumerate(layers):
         for name, values in (("weight", weights.T), ("bias", bias)):
