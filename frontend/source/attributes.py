@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .array_library import ARRAY_ATTRIBUTES, NUMPY
+from .array_library import ARRAY_ATTRIBUTES, NUMPY, ufunc_part
 from .machine import python_type, shown
 from .values import (
     Arr,
@@ -39,8 +39,10 @@ def attribute(trace: Trace, value: Value, name: str) -> Value:
         return ARRAY_ATTRIBUTES[name](trace, value)
     if isinstance(value, Builtin) and value.name in _PARTS and name in _PARTS[value.name]:
         return _PARTS[value.name][name]
-    if isinstance(value, DType) and name == "type":
-        return value
+    if isinstance(value, Builtin) and (part := ufunc_part(value.name, name)) is not None:
+        return part
+    if isinstance(value, DType) and name in ("type", "kind"):
+        return value if name == "type" else value.dtype.kind
     for kind, methods in _METHODS:
         if isinstance(value, kind) and name in methods:
             return Partial(partial(methods[name], trace, value))

@@ -10,6 +10,7 @@ from typing import Any
 from ddc.ir import DdcError
 
 from . import arrays
+from .array_library import GRIDS
 from .containers import Containers
 from .graph import Operand
 from .machine import python_type, shown
@@ -17,6 +18,7 @@ from .values import (
     Arr,
     Builtin,
     DeadPath,
+    DType,
     Function,
     Guarded,
     Items,
@@ -295,7 +297,11 @@ class Expressions(Containers):
 
     def subscript(self, node: Any) -> Value:
         value = self.evaluate(node.value)
-        return self.item(value, self.evaluate(node.slice))
+        place = self.evaluate(node.slice)
+        self.node = node
+        if isinstance(value, Builtin) and value.name in GRIDS:
+            return GRIDS[value.name](self, place)
+        return self.item(value, place)
 
     def slice_node(self, node: Any) -> Value:
         parts = [None if p is None else self.evaluate(p) for p in (node.lower, node.upper, node.step)]
@@ -331,7 +337,9 @@ class Expressions(Containers):
                 return function.call(self, *args, **named)
             if isinstance(function, Partial):
                 return function.call(*args, **named)
-            return self.call_other(function, args, named)
+            if isinstance(function, DType):
+                return arrays.conversion(function.dtype)(self, *args, **named)
+            raise self.error(f"calling {python_type(function)} is not understood")
         except DdcError as error:
             raise self.located(error) from None
         except TypeError as error:

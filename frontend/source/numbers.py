@@ -126,7 +126,7 @@ class Numbers:
             self.never(graph.eq(y, 0), "ZeroDivisionError: division by zero")
             return self.divided("floordiv" if sign == "//" else "mod", x, y)
         if sign == "**":
-            return self._power(x, y)
+            return self.power(x, y)
         low, _ = graph.span(y)
         if low < 0:
             self.never(graph.lt(y, 0), "ValueError: negative shift count")
@@ -165,7 +165,7 @@ class Numbers:
             return above
         return below if high <= 0 else graph.select(graph.lt(0, y), above, below)
 
-    def _power(self, x: Operand, y: Operand) -> Operand:
+    def power(self, x: Operand, y: Operand) -> Operand:
         graph = self.graph
         low, high = graph.span(y)
         if low < 0:
@@ -205,7 +205,7 @@ class Numbers:
             self.never(graph.eq(b, 0), "ZeroDivisionError: division by zero")
             return self.divided("floordiv" if sign == "//" else "mod", a, b)
         if sign == "**":
-            return self._float_power(x, y)
+            return self.float_power(x, y)
         if exact:
             found = self._ints(sign, a, b)
             if graph.fits_float(found):
@@ -223,7 +223,7 @@ class Numbers:
             return int(x)
         return x if not self.graph.is_int(x) or self.graph.fits_float(x) else self.graph.real(x)
 
-    def _float_power(self, x: Operand, y: Operand) -> Operand:
+    def float_power(self, x: Operand, y: Operand) -> Operand:
         graph = self.graph
         if isinstance(y, (int, float)) and y == 2:
             a = graph.real(x)
