@@ -160,12 +160,13 @@ def _floordiv(_: Op, scalars: list[Scalar]) -> Scalar:
     if None in a or None in b:
         positive = b[0] is not None and b[0] > 0 and a[0] is not None and a[0] >= 0
         return Int(0, a[1]) if positive else INT
-    corners = [x // y for x in a for y in b if x is not None and y is not None]
+    # The loop variable of an empty range may have a bound 0 all the same.
+    corners = [x // y for x in a for y in b if x is not None and y]
     # The smallest divisors in size may lie strictly inside the range of the divisor.
     for y in (-1, 1):
         if b[0] is not None and b[1] is not None and b[0] <= y <= b[1]:
             corners += [x // y for x in a if x is not None]
-    return int_type(min(corners), max(corners))
+    return int_type(min(corners), max(corners)) if corners else INT
 
 
 def _modulo(_: Op, scalars: list[Scalar]) -> Scalar:
