@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 LARGEST_RECOVERY = 1 << 18  # longer texts are not parsed again to find further syntax errors
 LARGEST_SIGNATURE = 1 << 16
 
-_BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|//[^\n]*|[(){}\[\]]')
-_STATEMENT = re.compile(r"\s*(%|yield\b|next\b|return\b)[^{}]*\Z")
+_BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?|//[^\n]*|[(){}\[\]]')
+_STATEMENT = re.compile(r"\s*%[^{}]*\Z")
 _AFTER_STATEMENT = re.compile(r"\s*(%|yield\b|next\b|return\b|\}|//)")
+_STRAY = re.compile(r"(%[\w.]+)\s*(?://[^\n]*\n\s*)*\Z")
+_AFTER_NAME = {"COMMA", "EQUAL"}
 
 # How the tokens of the grammar are called in messages; the others are called by their text.
 _TOKENS = {
@@ -180,11 +182,27 @@ def _diagnose(error: UnexpectedInput, text: str, start: str) -> Diagnostic:
         if character == '"':
             return Diagnostic("a string that is not closed on its line", _location(text, at))
         return Diagnostic(f"{_quoted(character)} does not belong here", _location(text, at))
+    accepted = _accepted(error)
     if token.type == "$END":
         where = _location(text, max(0, len(text.rstrip()) - 1))
-        return Diagnostic(f"{_expected(error, start)}, but the text ends here", where)
+        return Diagnostic(f"{_expected(accepted, start)}, but the text ends here", where)
     where = Location(int(token.line or 1), int(token.column or 1), len(token))
-    return Diagnostic(f"{_expected(error, start)}, not {_quoted(token)}", where)
+    at = int(token.start_pos or 0)
+    stray = _STRAY.search(text, max(0, at - 1000), at) if accepted == _AFTER_NAME else None
+    if stray is not None and _begins_line(text, where):
+        where = _location(text, stray.start(1), len(stray.group(1)))
+        return Diagnostic(f"`,` is missing before {_quoted(stray.group(1))}", where)
+    return Diagnostic(f"{_expected(accepted, start)}, not {_quoted(token)}", where)
+
+
+def _accepted(error: Any) -> set[str]:
+    parser = error.interactive_parser
+    return set(parser.accepts()) if parser is not None else set(error.expected)
+
+
+def _begins_line(text: str, where: Location) -> bool:
+    line = text.split("\n", where.line)[where.line - 1]
+    return not line[: where.column - 1].strip()
 
 
 def _quoted(text: str) -> str:
@@ -192,15 +210,12 @@ def _quoted(text: str) -> str:
     return f"`{escaped}`"
 
 
-def _expected(error: Any, start: str) -> str:
+def _expected(accepted: set[str], start: str) -> str:
     """Return what could stand at the place of an error, in words."""
-    parser = error.interactive_parser
-    accepted = set(parser.accepts()) if parser is not None else set(error.expected)
     names = {t.name: t.pattern.value for t in _lark(start).terminals if t.pattern.type == "str"}
-    words = sorted(
-        {_TOKENS.get(t) or f"`{names.get(t, t.lower())}`" for t in accepted},
-        key=lambda word: (word[1] not in _LIKELY, word),
-    )
+    if "INT" in accepted:
+        accepted = accepted - {"MINUS"}
+    words = sorted({_TOKENS.get(t) or f"`{names.get(t, t.lower())}`" for t in accepted}, key=_order)
     if not words:
         return "expected nothing more"
     if len(words) > 6:
@@ -208,19 +223,24 @@ def _expected(error: Any, start: str) -> str:
     return "expected " + (", ".join(words[:-1]) + " or " if len(words) > 1 else "") + words[-1]
 
 
+def _order(word: str) -> tuple[bool, bool, str]:
+    return word[0] == "`", word[1] not in _LIKELY, word
+
+
 def _without_line(text: str, location: Location | None) -> str | None:
     """Return the text with the line of an error left blank, so that later errors show.
 
-    None where the rest would not make sense: where the line is more or less than one op.
+    The culprit is the line before where the error is at the beginning of a line. None where the
+    rest would not make sense: where the line is more or less than one op.
     """
     if location is None or len(text) > LARGEST_RECOVERY:
         return None
     lines = text.split("\n")
     number = location.line - 1
+    if _begins_line(text, location):
+        number = next((k for k in range(number - 1, -1, -1) if lines[k].strip()), number)
     after = next((line for line in lines[number + 1 :] if line.strip()), "")
     if not _STATEMENT.match(lines[number]) or not _AFTER_STATEMENT.match(after):
-        return None
-    if lines[number].lstrip().startswith(("return", "yield", "next")):
         return None
     lines[number] = ""
     return "\n".join(lines)

@@ -23,6 +23,7 @@ from .types import (
     Scalar,
     Type,
 )
+from .wellformed import number_problem
 
 if TYPE_CHECKING:
     from lark import Token
@@ -75,17 +76,17 @@ class TypeActions(threading.local):
         text = str(token)
         exponent = _EXPONENT.search(text)
         size = exponent.group(1) if exponent is not None else "0"
-        hex_float = text.startswith("0x")
         if len(text) > 2 * LARGEST_DIGITS or len(size) > 6 or abs(int(size)) > LARGEST_EXPONENT:
-            self.problem("a real number beyond the range of binary64", place(token))
+            self.problem("a real beyond the range of binary64", place(token))
             return Fraction(0)
-        if hex_float:
-            return _hex_float(text)
         try:
-            return Fraction(text)
+            value = _hex_float(text) if text.startswith("0x") else Fraction(text)
         except ZeroDivisionError:
             self.problem("a fraction with the denominator 0", place(token))
             return Fraction(0)
+        if (problem := number_problem(value)) is not None:
+            self.problem(problem, place(token))
+        return value
 
     def string(self, parts: Parts) -> str:
         """Return a string without its quotes and escapes."""

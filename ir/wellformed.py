@@ -227,6 +227,9 @@ def function_problems(function: Function, report: Sink) -> None:
     for param in (*function.params, *function.results):
         if problem := type_problem(param.type):
             report(f"%{param.name} {problem}", None)
+    for operand in function.body.yields:
+        if not isinstance(operand, (str, Global)) and (problem := number_problem(operand)):
+            report(f"returns {problem}", None)
     if function.body.nexts:
         report("a function has no next states", None)
     for claim in function.evidence:
