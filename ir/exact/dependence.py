@@ -207,13 +207,4 @@ def _blocks(
         for i in range(split - 1, -1, -1):
             rest, digit = divmod(rest, len(table.levels[i]))
             base += digit * weights[i]
-        yield start, low + base, _values(table, output, start, size)
-
-
-def _values(table: Table, output: int, start: int, size: int) -> NDArray[Any]:
-    if table.words is None:
-        digits: NDArray[Any] = table.output(output)[start : start + size]
-        return digits
-    first = start // 64
-    words = table.words[output][first : first + max(1, size // 64)]
-    return np.unpackbits(words.view(np.uint8), bitorder="little")[:size]
+        yield start, low + base, table.run(output, start, size)

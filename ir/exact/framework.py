@@ -10,7 +10,8 @@ import numpy as np
 from ddc.ir.errors import DdcError
 from ddc.ir.module import Module
 
-from .activation import Activation
+from .activation import STEP, Activation
+from .blas import own_threads
 from .bounds import SINGLE
 from .floats import Array, Matrix
 from .graph import Chain, chain
@@ -18,7 +19,7 @@ from .lower import lower
 from .sources import Ints
 from .table import Table, inputs_of
 
-BLOCK = 1 << 22  # values of a layer that are held at a time
+BLOCK = 1 << 20  # values of a layer that are held at a time
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,16 @@ def framework_mismatch(module: Module, table: Table) -> Mismatch:
     forward = _Forward(chain(graph, np.arange(graph.outputs), np.array(table.positions, np.int64)))
     size = max(64, BLOCK // forward.width // 64 * 64)
     count, first = 0, None
-    exact = [table.output(output) for output in range(table.outputs)]
-    for start in range(0, table.rows, size):
-        rows = np.arange(start, min(start + size, table.rows))
-        found = forward.run(inputs_of(table.levels, rows))
-        differs = np.zeros(len(rows), dtype=bool)
-        for column, values in zip(found, exact):
-            differs |= column != values[rows]
-        if first is None and differs.any():
-            first = start + int(np.argmax(differs))
-        count += int(np.count_nonzero(differs))
+    with own_threads():
+        for start in range(0, table.rows, size):
+            rows = np.arange(start, min(start + size, table.rows))
+            found = forward.run(inputs_of(table.levels, rows))
+            differs = np.zeros(len(rows), dtype=bool)
+            for output, column in enumerate(found):
+                differs |= column != table.run(output, start, size)
+            if first is None and differs.any():
+                first = start + int(np.argmax(differs))
+            count += int(np.count_nonzero(differs))
     return Mismatch(count, first)
 
 
@@ -82,12 +83,16 @@ def _same(_: Activation, z: Array) -> Array:
 
 
 def _compare(activation: Activation, z: Array) -> Array:
-    below, equal, above = activation.outcomes
+    below, equal, above = map(np.float32, activation.outcomes)
     cut = np.float32(float(activation.cut))
+    if activation.outcomes == STEP:
+        return z > cut
     return np.where(z > cut, above, np.where(z < cut, below, equal))
 
 
 def _ramp(activation: Activation, z: Array) -> Array:
+    if activation.slope == 0:
+        return np.maximum(z, np.float32(0))
     return np.where(z >= 0, z, z * np.float32(float(activation.slope)))
 
 

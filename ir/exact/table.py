@@ -55,12 +55,17 @@ class Table:
 
     def output(self, number: int) -> NDArray[Any]:
         """Return one output on all rows as small ints."""
-        if self.digits is not None:
-            column: NDArray[Any] = self.digits[number]
+        return self.run(number, 0, self.rows)
+
+    def run(self, output: int, start: int, size: int) -> NDArray[Any]:
+        """Return one output on `size` rows from `start`, a multiple of 64, or on those there are."""
+        if self.words is None:
+            assert self.digits is not None
+            column: NDArray[Any] = self.digits[output, start : start + size]
             return column
-        assert self.words is not None
-        bits = np.unpackbits(self.words[number].view(np.uint8), bitorder="little")
-        return bits[: self.rows]
+        words = self.words[output, start // 64 : -(-(start + size) // 64)]
+        bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+        return bits[: min(size, self.rows - start)]
 
     def inputs_of(self, rows: Ints) -> Ints:
         """Return the input values of these rows, [rows, inputs]."""
