@@ -137,28 +137,29 @@ def affine(at: Affine, name: Callable[[str], str], outer: Sequence[str] = ()) ->
 
     Loop variables stand in the order `outer`, sizes and quotients after them.
     """
-    parts: list[tuple[int, str]] = []
+    parts: list[tuple[int, str, int]] = []
     rank = {symbol: k for k, symbol in enumerate(outer)}
     for symbol, coefficient in sorted(at.terms, key=lambda t: rank.get(str(t[0]), len(rank))):
         if isinstance(symbol, Quotient):
             operator = "//" if symbol.kind == "floordiv" else "%"
             inner = affine(symbol.of, name, outer).at(PRODUCT)
-            text, prec = f"{inner} {operator} {symbol.by}", PRODUCT
+            term = Expr(f"{inner} {operator} {symbol.by}", PRODUCT)
         else:
-            text, prec = name(symbol), ATOM
+            term = Expr(name(symbol))
         if abs(coefficient) != 1:
-            text = f"{abs(coefficient)} * {text if prec == ATOM else f'({text})'}"
-        parts.append((coefficient, text))
+            term = Expr(f"{abs(coefficient)} * {term.at(ATOM)}", PRODUCT)
+        parts.append((coefficient, term.text, term.prec))
     parts.sort(key=lambda part: part[0] < 0)  # what is added stands first
     if at.const > 0 and parts and parts[0][0] < 0:
-        parts.insert(0, (1, str(at.const)))
+        parts.insert(0, (1, str(at.const), ATOM))
     elif at.const or not parts:
-        parts.append((at.const, str(abs(at.const))))
-    lead = "-" if parts[0][0] < 0 else ""
-    text = lead + parts[0][1]
-    text += "".join(f" {'-' if c < 0 else '+'} {t}" for c, t in parts[1:])
-    if len(parts) > 1:
-        return Expr(text, SUM, "int", depth=1)
-    if lead:
-        return Expr(text, UNARY if text[1:].isalnum() else SUM, "int")
-    return Expr(text, ATOM if text.isidentifier() or text.isdigit() else PRODUCT, "int")
+        parts.append((at.const, str(abs(at.const)), ATOM))
+    first, text, prec = parts[0]
+    if first < 0:
+        # the minus binds tighter than // and %
+        text = f"-({text})" if prec == PRODUCT and first == -1 else f"-{text}"
+        prec = UNARY if prec == ATOM or text.startswith("-(") else PRODUCT
+    if len(parts) == 1:
+        return Expr(text, prec, "int", depth=1)
+    text += "".join(f" {'-' if c < 0 else '+'} {t}" for c, t, _ in parts[1:])
+    return Expr(text, SUM, "int", depth=1)

@@ -165,34 +165,33 @@ class Vector(Plain):
 
     def vector_affine(self, at: Affine) -> Expr:
         """Return an index expression, an array where loops that are axes occur."""
-        self.require_symbols(at)
+        for loop in reversed(self.axes):
+            if loop.low.symbols() & self.axis_symbols():
+                # an axis that starts where an outer one says counts from there
+                at = at.substitute({loop.symbol: Affine.symbol(loop.symbol) + loop.low})
         used = [k for k, loop in enumerate(self.axes) if loop.symbol in at.symbols()]
         if not used:
             return super().affine(at)
         saved = dict(self.symbols)
-        try:
-            for k in used:
-                loop = self.axes[k]
-                text = f"np.{self.range(loop).replace('range', 'arange', 1)}"
-                if text.startswith("np.("):
-                    text = f"np.array({text[3:]})"
-                extra = max(used) - k
-                if extra:
-                    text += f"[{', '.join([':'] + ['None'] * extra)}]"
-                self.symbols[loop.symbol] = text
-            e = super().affine(at)
-        finally:
-            self.symbols = saved
-        prec = e.prec if len(at.terms) > 1 or at.const or at.terms[0][1] != 1 else ATOM
-        if isinstance(at.terms[0][0], str) is False:
-            prec = PRODUCT if len(at.terms) == 1 and not at.const else e.prec
-        return Expr(e.text, prec, "int", axes=frozenset(used), end=max(used) + 1, depth=e.depth + 2)
+        for k in used:
+            text = self._arange(self.axes[k])
+            if k < max(used):
+                text += f"[{', '.join([':'] + ['None'] * (max(used) - k))}]"
+            self.symbols[self.axes[k].symbol] = text
+        e = super().affine(at)
+        self.symbols = saved
+        return replace(e, axes=frozenset(used), end=max(used) + 1, depth=e.depth + 2)
 
-    def require_symbols(self, at: Affine) -> None:
-        """Refuse loop variables whose values are themselves arrays of an outer map."""
-        for symbol in at.symbols():
-            if symbol not in self.symbols:
-                raise NotVector
+    def axis_symbols(self) -> set[str]:
+        """Return the loop variables that are axes."""
+        return {loop.symbol for loop in self.axes}
+
+    def _arange(self, loop: Loop) -> str:
+        """Return the numbers of a loop as an array."""
+        if loop.low.symbols() & self.axis_symbols():
+            return f"np.arange({self.affine(loop.extent).text})"
+        text = self.range(loop)
+        return f"np.{text.replace('range', 'arange', 1)}" if text[0] == "r" else f"np.array({text})"
 
     def index(self, op: Op) -> Expr:
         self.ranges[op.result] = ranges.of_affine(op.index[0].at, self.ranges, self.smallest)
@@ -262,6 +261,8 @@ class Vector(Plain):
             if len(mine) > 1 or index.at.coefficient(mine[0]) != 1:
                 return None
             loop = self.axes[symbols[mine[0]]]
+            if loop.low.symbols() & symbols.keys():
+                return None
             offset = index.at - Affine.symbol(mine[0])
             if mine[0] in offset.symbols():
                 return None
@@ -530,11 +531,17 @@ class Vector(Plain):
         found = super().map(op, writer)
         return [self._from_lists(op, k, e) for k, e in enumerate(found)]
 
+    def vectorise(self, op: Op) -> None:
+        """Make the loops of an op axes."""
+        self.axes += op.loops
+        for loop in op.loops:
+            self.values[loop.var] = self.vector_affine(Affine.symbol(loop.symbol))
+
     def _vector_map(self, op: Op, writer: Writer | None) -> list[Expr]:
         assert op.body is not None
         self.enter(op)
         outer = len(self.axes)
-        self.axes += op.loops
+        self.vectorise(op)
         self.block(op.body, writer)
         found: list[Expr] = []
         for k, operand in enumerate(op.body.yields):
@@ -665,7 +672,7 @@ class Vector(Plain):
         if any((loop.low.symbols() | loop.high.symbols()) & own for loop in op.loops):
             raise NotVector
         self.enter(op)
-        self.axes += op.loops
+        self.vectorise(op)
         self.block(op.body, writer)
         (operand,) = op.body.yields
         e = self.operand(operand)
@@ -820,19 +827,16 @@ class Vector(Plain):
             e = replace(joined, text=text, prec=ATOM, kind="float" if real else "int")
         always = all(v.extent.at_least(1, self.smallest) for v in loops)
         depth = e.depth + 2
-        if not always and not real and kind in ("add", "count", "xor"):
-            pass
         if kind in ("add", "count", "xor"):
             if not fits(span) and not real and kind != "xor":
                 e = as_object(as_number(e))
-            start = "" if always else (", np.float64(0)" if real else ", np.int64(0)")
+            zero = "0" if not is_array(e) else "np.float64(0)" if real else "np.int64(0)"
+            start = "" if always else f", {zero}"
             if not always and e.kind == "object":
                 raise NotVector
             inner = f"{e.text} {heads}"
             text = f"sum(({inner}){start})" if start else f"sum({inner})"
             kind_ = "float" if real else e.kind if e.kind == "object" else "int"
-            if not is_array(e):
-                return Expr(text, ATOM, "int", depth=depth)
             value = replace(e, text=text, prec=ATOM, kind=kind_, depth=depth)
             if not always:
                 value = replace(value, axes=frozenset())

@@ -103,9 +103,7 @@ def as_number(e: Expr) -> Expr:
 
 def as_real(e: Expr) -> Expr:
     """Return ints of any size, and bools, as what mixes with reals."""
-    if not is_array(e):
-        return e
-    if e.kind == "object":
+    if is_array(e) and e.kind == "object":
         return replace(e, text=f"{e.at(ATOM)}.astype(float)", prec=ATOM, kind="float")
     return as_number(e)
 
