@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,11 +60,20 @@ def _fold_function(function: Function, module: Module) -> Function:
     for _ in range(MOST_ROUNDS):
         folder = _Folder.of(function, module)
         cases = table_cases(function, module)
-        folded = narrow_tables(rewrite(function, folder.step), cases, module)
+        narrowed = narrow_tables(rewrite(function, folder.step), cases, module)
+        folded = rewrite(narrowed, _without_literals)
         if folded == function:
             break
         function = folded
     return function
+
+
+def _without_literals(op: Op, _: Builder) -> tuple[Sequence[Op], Sequence[Operand]] | None:
+    """Drop the literal operands of a table, which list one case each."""
+    kept = tuple(o for o in op.operands if not isinstance(o, int))
+    if op.code != "table" or not kept or len(kept) == len(op.operands):
+        return None
+    return (replace(op, operands=kept),), op.results
 
 
 def _blocks(block: Block) -> Iterator[Block]:
@@ -351,7 +359,7 @@ class _Folder:
     # ------------------------------------------------------------ data
 
     def table(self, op: Op) -> Folded:
-        """Decide a table of one value, drop literal operands; one of a bit is a bit.
+        """Decide a table of one value; one of a bit is the bit or its complement.
 
         Operands replaced in this round may have fewer values than the entries list; the entries
         are narrowed at its end.
@@ -361,15 +369,10 @@ class _Folder:
         numbers = [e for e in entries if not isinstance(e, tuple)]
         if all(e == numbers[0] and type(e) is type(numbers[0]) for e in numbers):
             return numbers[0]
-        kept = tuple(o for o in op.operands if not isinstance(o, int))
-        cases = [levels(element(self.type_of(o))) or () for o in kept]
-        if len(numbers) != math.prod(map(len, cases)):
-            return None
-        if len(kept) < len(op.operands):
-            return replace(op, operands=kept)
+        cases = [levels(element(self.type_of(o))) for o in op.operands]
         if cases != [(0, 1)] or numbers not in ([0, 1], [1, 0]):
             return None
-        return kept[0] if numbers[1] else replace(op, code="not", attrs=())
+        return op.operands[0] if numbers[1] else replace(op, code="not", attrs=())
 
     def same(self, op: Op) -> Folded:
         operand = op.operands[0]
