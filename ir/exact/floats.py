@@ -22,6 +22,11 @@ DENSE = 1 << 24  # a matrix with at most so many entries is written out where it
 SPARSE_BLOCK = 1 << 22  # numbers that are gathered at a time
 
 
+def unbounded() -> np.errstate:
+    """Return a context without warnings: what leaves a format has no bound and decides nothing."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
 class Matrix:
     """Affine rows ready to be applied in one format: dense where that is faster."""
 

@@ -15,7 +15,7 @@ from ddc.ir.module import Module
 
 from .blas import own_threads
 from .bounds import DOUBLE, SINGLE, Format, domain
-from .floats import Plan, values_of
+from .floats import Plan, unbounded, values_of
 from .graph import Chain, Graph, chain, cones
 from .lower import lower
 from .rational import RationalPlan
@@ -142,7 +142,9 @@ class Network:
         """Return the chain ready for evaluation in a format."""
         found = self._plans.get(form.dtype)
         if found is None:
-            found = self._plans[form.dtype] = Plan(self.chain, domain(self.levels, form), form)
+            with unbounded():
+                found = Plan(self.chain, domain(self.levels, form), form)
+            self._plans[form.dtype] = found
         return found
 
     @property
@@ -210,7 +212,8 @@ def _decide_columns(network: Network, x: Ints) -> Ints:
     size = max(1, NUMBERS // network.width)
     for start in range(0, x.shape[1], size):
         part = x[:, start : start + size]
-        found, undecided = plan.run(part.astype(np.float64))
+        with unbounded():
+            found, undecided = plan.run(part.astype(np.float64))
         block = result[:, start : start + size]
         if undecided is None:
             block[:] = found

@@ -17,7 +17,7 @@ from ddc.ir.errors import DdcError
 
 from .blas import own_threads
 from .bounds import DOUBLE, SINGLE, Format, Values, affine, domain
-from .floats import Array, Bools, Plan, Verdict
+from .floats import Array, Bools, Plan, Verdict, unbounded
 from .network import Network, Progress, decide_columns
 from .sources import Floats, Ints
 
@@ -167,8 +167,9 @@ class _Blocks:
         """Return the rest of the chain and the low part of the first layer, in a format."""
         if form not in self._plans:
             known = self.first.single if form is SINGLE else self.first.double
-            plan = Plan(self.network.chain, known, form, self.first.skip, known)
-            self._plans[form] = plan, self.low.astype(form.dtype)
+            with unbounded():
+                plan = Plan(self.network.chain, known, form, self.first.skip, known)
+                self._plans[form] = plan, self.low.astype(form.dtype)
         return self._plans[form]
 
     def high(self, blocks: range) -> Floats:
@@ -270,7 +271,8 @@ def _fill(blocks: _Blocks, writer: _Writer, progress: Progress | None) -> None:
         if not hasattr(local, "worker"):
             local.worker = _Worker(blocks)
         worker: _Worker = local.worker
-        return worker.run(span, writer)
+        with unbounded():
+            return worker.run(span, writer)
 
     for form in (SINGLE, DOUBLE):
         blocks.plan(form)  # once, before the threads ask for it

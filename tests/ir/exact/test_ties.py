@@ -113,8 +113,9 @@ def test_float32_weights_are_taken_as_stored() -> None:
     assert outputs(module, [[1]]) == [[0, 1, 1, 1]]
 
 
-def test_weights_of_every_size() -> None:
-    rng = np.random.default_rng(5)
+@pytest.mark.parametrize("seed", range(4))
+def test_weights_of_every_size(seed: int) -> None:
+    rng = np.random.default_rng(seed)
     raw = np.ldexp(rng.normal(size=(8, 5)), rng.integers(-900, 900, size=(8, 5)))
     net = Net(x=bits(5))
     hidden = net.op("relu", net.dense("x", raw[:, :5]))
@@ -123,6 +124,8 @@ def test_weights_of_every_size() -> None:
     rows = reference.domain(module)
     expected = [[int(v) for v in reference.forward(module, row)] for row in rows]
     assert decide(Network.of(module), rows).tolist() == expected
+    table = tabulate(Network.of(module))
+    assert np.stack([table.output(o) for o in range(4)], axis=1).tolist() == expected
 
 
 def test_integer_weights_are_exact_in_float64() -> None:
