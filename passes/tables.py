@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ddc.ir import DdcError, Module, Param, digest, dims
 from ddc.ir.exact import Network, Table, tabulate
@@ -87,8 +87,13 @@ def _groups(module: Module, network: Network, context: Context, max_rows: int) -
         if rows > max_rows:
             raise Declined(_too_many(module, outputs[0], cone, rows, max_rows))
     done = 0
+    known: dict[bytes, Table] = {}
     for outputs in by_cone.values():
-        yield Group(tuple(outputs), tabulate(network.slice(outputs)))
+        part = network.slice(outputs)
+        table = known.get(part.fingerprint)
+        if table is None:
+            table = known[part.fingerprint] = tabulate(part)
+        yield Group(tuple(outputs), replace(table, positions=part.inputs))
         done += len(outputs)
         if context.progress is not None:
             context.progress("tabulating", done / len(cones))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -135,6 +136,22 @@ class Network:
         if not inside.all() or len(np.unique(inputs)) < len(inputs):
             raise DdcError(f"no {len(inputs)} different inputs: {list(positions)}")
         return Network(self.graph, self._outputs, inputs)
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """A digest of all that decides the outputs but where its inputs stand.
+
+        Two slices with one fingerprint are the same function of their inputs in order: so are most
+        cells of a convolution.
+        """
+        state = hashlib.sha256(repr((self.levels, self.chain.argmax)).encode())
+        state.update(self.chain.heads.tobytes())
+        for layer in self.chain.layers:
+            rows = layer.rows
+            state.update(repr((rows.width, rows.count, layer.runs)).encode())
+            for array in (rows.starts, rows.columns, rows.weights, rows.bias):
+                state.update(np.ascontiguousarray(array).tobytes())
+        return state.digest()
 
     # ------------------------------------------------------------ evaluation
 
