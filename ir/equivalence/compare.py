@@ -226,7 +226,7 @@ def _verdict(
     found: tuple[Any, ...] | None = None
     if tally.found:
         digits = min(tally.found)
-        found = tuple((problem.values[k] or ())[d] for k, d in enumerate(digits))
+        found = tuple(problem.value(k, d) for k, d in enumerate(digits))
     tried = 0
     if tally.open and found is None:
         tried, found = sample(problem, tally.open, samples, seed)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir.types import Scalar, levels
+from ddc.ir.inputs import dtype_of
+from ddc.ir.types import Missing, Real, Scalar, int_bounds, levels
 
 from .bitslice import LARGEST_BLOCK, Leaves, Program, Space, digit_signals, first_assignment
 from .circuit import Circuit
@@ -76,6 +76,21 @@ class Problem:
     def space(self, positions: Sequence[int], block: int) -> Space:
         """Return the assignments of some inputs."""
         return Space(positions, [len(self.values[k] or ()) for k in positions], block)
+
+    def value(self, position: int, digit: int) -> int | float:
+        """Return the value of a digit; an input that cannot be counted has its lowest value."""
+        found = self.values[position]
+        return _lowest(self.types[position]) if found is None else found[digit]
+
+
+def _lowest(scalar: Scalar) -> int | float:
+    """Return the lowest value of a type, the one nearest to 0 where there is no lowest."""
+    base = scalar.base if isinstance(scalar, Missing) else scalar
+    low, high = (
+        (base.low, base.high) if isinstance(base, Real) else int_bounds(base) or (None, None)
+    )
+    number = low if low is not None else min(0, 0 if high is None else high)
+    return float(number) if isinstance(base, Real) else int(number)
 
 
 class EmptyDomainError(Exception):
@@ -303,8 +318,10 @@ def differences(
     """
     full: dict[int, Values] = {}
     for position in range(len(problem.types)):
-        lowest: Any = (problem.values[position] or (0,))[0]
-        full[position] = columns.get(position, np.full(rows, lowest))
+        found = columns.get(position)
+        if found is None:
+            found = np.full(rows, problem.value(position, 0), dtype_of(problem.types[position]))
+        full[position] = found
     wrong = np.full(rows, not outputs)
     if outputs:
         left = problem.left.values(full, rows, outputs)

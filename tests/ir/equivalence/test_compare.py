@@ -20,8 +20,10 @@ from ddc.ir import (
     Int,
     Module,
     OneHot,
+    Real,
     Scalar,
     Size,
+    Type,
     claim,
 )
 from ddc.ir.equivalence import Verdict, compare, same_structure
@@ -360,3 +362,15 @@ def test_mutants_of_random_programs(budget: int) -> None:
         else:
             assert evidence_kind(verdict.evidence) == "tested" and budget == 1, f"seed {seed}"
     assert min(seen.values()) > 20
+
+
+def test_inputs_that_do_not_matter_have_values_of_their_types() -> None:
+    types: dict[str, Type] = {"p": BIT, "r": Real(Fraction(1, 2), None), "n": Int(5, None), "m": Int(None, -3)}
+    b = Builder(list(types))
+    a = finish(b, types, [b.op("const", "p")])
+    b = Builder(list(types))
+    c = finish(b, types, [b.op("not", "p")])
+    assert differs_at(compare(a, c), p=0, r=0.5, n=5, m=-3)
+    b = Builder(list(types))
+    d = finish(b, types, [b.op("mod", b.op("add", "p", 2), 2)])
+    assert compare(a, d).evidence == claim("proved", "exhaustive", inputs=2, outputs=1)
