@@ -26,6 +26,7 @@ from ddc.ir.errors import DdcError
 from . import planes as big
 from .activation import Activation
 from .bounds import CONSTANT, grains
+from .cancel import Cancelling
 from .graph import Chain
 from .intervals import tanh_enclosure
 from .rational import Exact, RationalPlan, common
@@ -209,6 +210,7 @@ class SmoothPlan:
         self.first = next(i for i, layer in enumerate(chain.layers) if layer.smooth)
         self.layers = [_SmoothLayer(chain, i) for i in range(self.first, len(chain.layers))]
         self.atoms = Atoms()
+        self.cancelling = Cancelling(chain) if Cancelling.fits(chain) else None
 
     def run(self, x: Ints) -> NDArray[Any]:
         """Return the decisions for inputs x [inputs, batch], [outputs, batch].
@@ -219,6 +221,16 @@ class SmoothPlan:
         for number in range(self.first):
             values = self.prefix.layer(number, values)
         z = self.prefix.affine(self.first, values)
+        if self.cancelling is None:
+            return self._one_by_one(x, z)
+        found, unknown = self.cancelling.run(z)
+        if unknown.any():
+            part = Exact([plane[:, unknown] for plane in z.planes], z.scale)
+            found[:, unknown] = self._one_by_one(x[:, unknown], part)
+        return found
+
+    def _one_by_one(self, x: Ints, z: Exact) -> NDArray[Any]:
+        """Return the decisions from the arguments z of the first smooth layer."""
         # Inputs that the first smooth layer cannot tell apart are decided once.
         stacked = np.concatenate(z.planes, axis=0)
         _, chosen, which = np.unique(stacked, axis=1, return_index=True, return_inverse=True)

@@ -11,6 +11,8 @@ import pytest
 
 from ddc.ir import DdcError, Int, Module
 from ddc.ir.exact import Network, decide, tabulate
+from ddc.ir.exact.smooth import SmoothPlan
+from ddc.ir.exact.table import inputs_of
 from tests.ir.exact import reference
 from tests.ir.exact.build import Net, array, bits, spins
 
@@ -176,6 +178,27 @@ def test_tanh_is_odd() -> None:
     hidden = net.op("tanh", net.dense("x", [[0.3, 0.0], [0.0, 0.3]]))
     module = net.module(net.op("sign", net.dense(hidden, [[1.0, 1.0]])))
     assert outputs(module, [[1, -1], [-1, 1], [1, 1], [-1, -1]]) == [[0], [0], [1], [-1]]
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_many_ties_of_smooth_units(activation: str) -> None:
+    # Rounded weights on spins: arguments agree in size on many rows, and sums cancel on some.
+    rng = np.random.default_rng(11)
+    first = rng.choice([-0.1, 0.0, 0.0, 0.0, 0.1], size=(12, 10))
+    last = np.concatenate([rng.choice([-0.75, 0.0, 0.75], size=(5, 12)), np.ones((1, 12))])
+    net = Net(x=spins(10))
+    hidden = net.op(activation, net.dense("x", first))
+    bias = -0.5 * last.sum(axis=1) if activation == "sigmoid" else np.zeros(6)
+    module = net.module(net.op("sign", net.dense(hidden, last, bias)))
+    network = Network.of(module)
+    plan = network.exact_plan
+    assert isinstance(plan, SmoothPlan) and plan.cancelling is not None
+    x = inputs_of(network.levels, np.arange(1 << 10))
+    found = plan.run(x)
+    plan.cancelling = None
+    np.testing.assert_array_equal(plan.run(x), found)
+    np.testing.assert_array_equal(decide(network, x.T).T, found)
+    assert 100 < np.count_nonzero(found == 0)
 
 
 def test_two_smooth_layers_with_a_tie() -> None:
