@@ -155,7 +155,7 @@ def pipeline(options: Options, network: Network) -> str:
     if options.passes is not None:
         return options.passes
     if not is_network(network.module):
-        return "fold,cse,dce"
+        return "fold,hoist,dce"
     steps = [step for step in DEFAULT.split(",")]
     if options.size == "fixed":
         steps.remove("generalise")

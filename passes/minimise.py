@@ -36,13 +36,14 @@ class Minimise(Pass):
     """Replace each table by the shortest expression found for it."""
 
     name: ClassVar[str] = "minimise"
+    max_vars: int = 20
 
     def run(self, module: Module, context: Context) -> Module:
         """Return the module without the tables for which a shorter expression was found."""
         types = value_types(module.entry, module)
 
         def step(op: Op, builder: Builder) -> tuple[Sequence[Op], Sequence[Operand]] | None:
-            if op.code != "table":
+            if op.code != "table" or len(op.operands) > self.max_vars:
                 return None
             table = _logic_table(op, types)
             if table is None:

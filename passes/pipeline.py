@@ -26,14 +26,14 @@ BUILTIN: dict[str, str] = {
     "roll": "ddc.passes.roll:Roll",
     "minimise": "ddc.passes.minimise:Minimise",
     "fold": "ddc.passes.fold:fold",
-    "cse": "ddc.passes.cse:cse",
+    "hoist": "ddc.passes.hoist:hoist",
     "dce": "ddc.passes.dce:dce",
     "reduce-terms": "ddc.passes.terms:ReduceTerms",
     "generalise": "ddc.passes.generalise:Generalise",
     "name": "ddc.passes.naming:Name",
 }
 
-DEFAULT = "raise,roll,minimise,fold,cse,reduce-terms,fold,dce,generalise,name"
+DEFAULT = "raise,roll,minimise,fold,hoist,reduce-terms,fold,dce,generalise,name"
 
 _ITEM = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\{([^{}]*)\})?\s*(?:,|\Z)")
 

@@ -65,9 +65,7 @@ class RareErrors:
         places = [table.positions[i] for i in keep]
         levels = tuple(tuple(table.levels[i]) for i in keep)
         sizes = [len(few) for few in levels]
-        rule = logic.minimise(
-            logic.Table(levels, vote.table.astype(np.int64).reshape(sizes), None)
-        )
+        rule = logic.minimise(logic.Table(levels, vote.table.astype(np.int64).reshape(sizes), None))
         assert vote.first is not None
         example = table.inputs_of(np.array([vote.first]))[0].tolist()
         self.findings.append(

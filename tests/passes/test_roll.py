@@ -15,7 +15,7 @@ from ddc.passes import Context
 from ddc.passes import run as run_passes
 from tests.passes.families import Place, Rule, module_of, ring
 
-PIPELINE = "roll,minimise,fold,cse,reduce-terms,fold,dce,generalise,name"
+PIPELINE = "roll,minimise,fold,hoist,reduce-terms,fold,dce,generalise,name"
 
 
 def compiled(module: Module, passes: str = PIPELINE) -> Module:

@@ -1,4 +1,4 @@
-"""Common subexpressions: the same value computed once."""
+"""Hoist common subexpressions: the same value computed once, under one name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ddc.ir import (
 Names = Mapping[str, Operand]
 
 
-def cse(module: Module) -> Module:
+def hoist(module: Module) -> Module:
     """Replace a value by an equal one computed before it, in the same block or around it."""
     functions = tuple(_function(function, module) for function in module.functions)
     return replace(module, functions=functions)
