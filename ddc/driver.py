@@ -18,7 +18,9 @@ from ddc.ir import (
     check,
     digest,
     parse,
+    print_function,
 )
+from ddc.ir.evidence import BINDING, bound
 from ddc.passes import DEFAULT, Context, Declined, run
 from ddc.passes import parse as parse_passes
 from ddc.passes.pipeline import title
@@ -176,7 +178,10 @@ def _compile(
         return _rewritten(network, program, context)
     claims = proof.prove(program, source, context, options.allow_inexact)
     inferred = tuple(e for e in program.entry.evidence if e.kind == "inferred")
-    marked = replace(program.entry, evidence=(*claims, *inferred))
+    network_digest = network.metadata.model.removeprefix("sha256:")
+    program_digest = digest(print_function(program.entry.bare())).removeprefix("sha256:")
+    checked = bound(claims, program_digest, network_digest)
+    marked = replace(program.entry, evidence=(*checked, *inferred))
     return Compiled(check(program.with_entry(marked)), network.metadata, context.notes)
 
 
@@ -276,7 +281,8 @@ def evidence_text(evidence: Sequence[Evidence]) -> str:
     """Return claims in one line, as the IR writes them."""
     shown: list[str] = []
     for claim in evidence:
-        details = ", ".join(f"{key} = {value}" for key, value in claim.details)
+        said = [(key, value) for key, value in claim.details if key not in BINDING]
+        details = ", ".join(f"{key} = {value}" for key, value in said)
         head = f"{claim.kind} {claim.method}".rstrip()
         shown.append(f"{head} ({details})" if details else head)
     return ", ".join(shown)

@@ -6,7 +6,8 @@ a file are *claimed*, not believed, until they are checked again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 Detail = int | Fraction | str
@@ -32,6 +33,20 @@ class Evidence:
     def detail(self, key: str) -> Detail | None:
         """Return a detail by its key, None where it is not given."""
         return dict(self.details).get(key)
+
+
+# The details that bind a claim: short digests of the function and of the network it speaks of.
+BINDING = ("program", "network")
+DIGEST_LENGTH = 16
+
+
+def bound(claims: Iterable[Evidence], program: str, network: str) -> tuple[Evidence, ...]:
+    """Return the claims bound to the digests of a function and of its network."""
+    details = (("program", program[:DIGEST_LENGTH]), ("network", network[:DIGEST_LENGTH]))
+    return tuple(
+        replace(c, details=tuple(d for d in c.details if d[0] not in BINDING) + details)
+        for c in claims
+    )
 
 
 def claim(kind: str, method: str = "", **details: Detail) -> Evidence:

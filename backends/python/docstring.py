@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ddc.ir import Evidence, Function, Param
+from ddc.ir.evidence import BINDING
 
 from .inputs import value_text
 
-def docstring(
-    function: Function, params: Sequence[str], meta: dict[str, Any] | None
-) -> str:
+
+def docstring(function: Function, params: Sequence[str], meta: dict[str, Any] | None) -> str:
     """Return the docstring's lines between its quotes, with nothing that could close it."""
     lines = [_summary(function, params), ""]
     if function.params:
@@ -61,18 +61,24 @@ _PROVED = {
 
 def sentence(claim: Evidence) -> str:
     """Return a claim in words."""
-    details = dict(claim.details)
+    details = {key: value for key, value in claim.details if key not in BINDING}
     if claim.kind == "proved":
         inputs = details.pop("inputs", None)
         words = _PROVED.get(claim.method, "equal to the network")
-        if claim.method == "exhaustive" and inputs is not None:
+        if claim.method == "exhaustive" and inputs is not None and "outputs" in details:
+            outputs = details.pop("outputs")
+            words = f"equal to the network in each of {outputs} outputs, on all {inputs} cases of "
+            words += "the inputs it sees"
+        elif claim.method == "exhaustive" and inputs is not None:
             words = f"equal to the network on all {inputs} inputs"
         elif inputs is not None:
             words += f", {inputs} inputs"
         return f"proved {claim.method}: {words}{_rest(details)}"
     if claim.kind == "tested":
         count = details.pop("inputs", details.pop("n", None))
-        words = "tested: equal to the network" + (f" on {count} inputs" if count is not None else "")
+        words = "tested: equal to the network" + (
+            f" on {count} inputs" if count is not None else ""
+        )
         return words + _rest(details)
     if claim.kind == "inferred":
         return "inferred: beyond what the network was given" + _rest(details)
@@ -86,7 +92,5 @@ def _rest(details: dict[str, Any]) -> str:
         return ""
     from fractions import Fraction
 
-    shown = [
-        f"{key} {float(v) if isinstance(v, Fraction) else v}" for key, v in details.items()
-    ]
+    shown = [f"{key} {float(v) if isinstance(v, Fraction) else v}" for key, v in details.items()]
     return " (" + ", ".join(shown) + ")"
