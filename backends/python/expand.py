@@ -25,11 +25,11 @@ from ddc.ir import (
     Operand,
     Type,
     attributes,
+    constant_type,
     dims,
     walk,
 )
 from ddc.ir import Global as GlobalName
-from ddc.ir import constant_type
 
 KEPT = frozenset({"const", "load", "gather", "index", "concat", "pack", "reshape"})
 LOOPS = ("i", "j", "k", "l", "m")

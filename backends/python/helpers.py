@@ -1,8 +1,8 @@
-'''Private helpers that an emitted module carries when it needs them.
+"""Private helpers that an emitted module carries when it needs them.
 
 Each entry: the source, the helpers it calls, and whether it needs `math`. They follow IEEE 754
 where Python raises instead.
-'''
+"""
 
 from __future__ import annotations
 

@@ -125,8 +125,8 @@ class Inputs:
     def _check(self, scalar: Scalar, v: str, message: str, rank: int) -> str:
         ending = f", rank={rank}" if rank else ""
         if isinstance(scalar, Category):
-            listed = ", ".join(ascii(n) for n in scalar.names)
-            return f"{self.helper('_named')}({v}, ({listed},), {message}{ending})"
+            listed = ", ".join(ascii(n) for n in scalar.names) + ("," * (len(scalar.names) == 1))
+            return f"{self.helper('_named')}({v}, ({listed}), {message}{ending})"
         if isinstance(scalar, Bit) or (isinstance(scalar, Int) and scalar.values):
             return f"{self.helper('_chosen')}({v}, {membership(scalar)}, {message}{ending})"
         bounds: Sequence[int | Fraction | None] = int_bounds(scalar) or (None, None)
@@ -142,7 +142,7 @@ class Inputs:
     def _short(self, param: Param, name: str, writer: Writer, used: set[str]) -> None:
         """Write the check of a lone sequence of small ints in place."""
         scalar, (extent,) = element(param.type), dims(param.type)
-        v = self.names.fresh(name[0] if name[0] != name else "v", "v")
+        v = self.names.fresh(name[0], "v", "value", "each")
         unfit = self._unfit(f"len({name})", extent, f"len({name})")
         values = membership(scalar)
         tests = [f'not hasattr({name}, "__len__")', unfit]
@@ -153,7 +153,7 @@ class Inputs:
         with writer.indented(f"if {condition_text}:"):
             writer.line(f"raise ValueError({message})")
         writer.line(f"{name} = [int({v}) for {v} in {name}]")
-        for size, (_, _, value) in self.solved.items():
+        for size in self.solved:
             if size in used:
                 writer.line(f"{self.sizes[size]} = {self._solution(size, f'len({name})')}")
 
@@ -202,7 +202,9 @@ class Inputs:
             test = self._shape_test(param, names[param.name])
             tests += [test] if test else []
         if tests:
-            shown = [f"{names[p.name]} {shape_text(p)}" for p in self.function.params if dims(p.type)]
+            shown = [
+                f"{names[p.name]} {shape_text(p)}" for p in self.function.params if dims(p.type)
+            ]
             claim = f"{self.public}: shapes must be {', '.join(shown)}"
             limits = [f"{s.name} >= {s.minimum}" for s in self.function.sizes if s.minimum > 0]
             message = ascii(claim + (f" with {', '.join(limits)}" if limits else ""))
@@ -295,7 +297,9 @@ def solve(function: Function) -> dict[str, tuple[str, int, Affine]]:
     axes.sort(key=lambda a: not _is_plain(a[2]))
     open_ = {s.name for s in function.sizes}
     while open_:
-        step = next((_solvable(a[2], open_, found, a) for a in axes if _one_open(a[2], open_)), None)
+        step = next(
+            (_solvable(a[2], open_, found, a) for a in axes if _one_open(a[2], open_)), None
+        )
         if step is None:
             missing = min(open_)
             raise DdcError(f"@{function.name}: no input's shape tells the size {missing}")
@@ -308,8 +312,10 @@ def solve(function: Function) -> dict[str, tuple[str, int, Affine]]:
 def _one_open(extent: Affine, open_: set[str]) -> bool:
     unknown = extent.symbols() & open_
     plain = {s for s, _ in extent.terms if not isinstance(s, Quotient)}
-    return len(unknown) == 1 and unknown <= plain and not any(
-        isinstance(s, Quotient) and s.of.symbols() & open_ for s, _ in extent.terms
+    return (
+        len(unknown) == 1
+        and unknown <= plain
+        and not any(isinstance(s, Quotient) and s.of.symbols() & open_ for s, _ in extent.terms)
     )
 
 
@@ -318,5 +324,3 @@ def _solvable(
 ) -> tuple[str, tuple[str, int, Affine]]:
     (size,) = extent.symbols() & open_
     return size, axis
-
-

@@ -89,6 +89,18 @@ def _multiply(args: Sequence[Known]) -> Interval:
     return _wider(low, high)
 
 
+def _divide(args: Sequence[Known]) -> Interval:
+    a, b = args
+    if b[0] <= 0 <= b[1] or math.inf in (*map(abs, a), *map(abs, b)):
+        return None
+    corners = [x / y for x in a for y in b]
+    return _wider(min(corners), max(corners))
+
+
+def _sqrt(args: Sequence[Known]) -> Interval:
+    return None if args[0][0] < 0 else (0.0, math.inf)
+
+
 def _negate(args: Sequence[Known]) -> Interval:
     return -args[0][1], -args[0][0]
 
@@ -115,6 +127,8 @@ _RULES: dict[str, Callable[[Sequence[Known]], Interval]] = {
     "add": _add,
     "sub": _subtract,
     "mul": _multiply,
+    "div": _divide,
+    "sqrt": _sqrt,
     "neg": _negate,
     "abs": _absolute,
     "min": lambda args: (min(a[0] for a in args), min(a[1] for a in args)),

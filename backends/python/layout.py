@@ -9,7 +9,7 @@ from ddc.ir import Function, Module, constant_type, value_types
 
 from .expand import expand
 from .names import Names, identifier
-from .plain import Module as Gathered
+from .values import Module as Gathered
 
 
 def prepared(module: Module) -> tuple[Function, dict[str, Any]]:
@@ -43,7 +43,9 @@ def assemble(
     lines = [f"import {name}" for name in sorted(imports)]
     lines += [""] + [f"{name} = {text}" for name, text in constants.items()]
     lines += ["", "", f"{decorator}def {public}({', '.join(params)}):"]
-    lines += ['    """' + "\n".join(f"    {line}" if line else "" for line in doc.split("\n")).lstrip()]
+    lines += [
+        '    """' + "\n".join(f"    {line}" if line else "" for line in doc.split("\n")).lstrip()
+    ]
     lines += ['    """', *body]
     for source in helpers:
         lines += ["", "", source]

@@ -23,6 +23,11 @@ def identifier(name: str, default: str = "x") -> str:
     return f"{text}_" if text in RESERVED else text
 
 
+def base(name: str) -> str:
+    """Return a name without the number that made it unique: a wish for a name of its own scope."""
+    return re.sub(r"_\d+\Z", "", name) or name
+
+
 class Names:
     """Unique Python names, asked for by wish."""
 
@@ -51,18 +56,23 @@ class Names:
             name = identifier(wish)
             if name not in self._taken:
                 return self._take(name)
-        base = identifier(wishes[-1])
-        count = self._next.get(base, 1)
-        while f"{base}_{count}" in self._taken or count == 1:
+        stem = identifier(wishes[-1])
+        count = self._next.get(stem, 1)
+        while f"{stem}_{count}" in self._taken or count == 1:
             count += 1
-        self._next[base] = count
-        return self._take(f"{base}_{count}")
+        self._next[stem] = count
+        return self._take(f"{stem}_{count}")
+
+    def free(self, name: str) -> None:
+        """Give back one name."""
+        self._taken.discard(name)
 
     def private(self, wish: str) -> str:
-        """Return a unique name for the module, with a leading underscore."""
-        base = "_" + identifier(wish).rstrip("_")
-        name, count = base, 1
+        """Return a unique name for the module, with a leading underscore; it stays."""
+        stem = "_" + identifier(wish).rstrip("_")
+        name, count = stem, 1
         while name in self._taken:
             count += 1
-            name = f"{base}_{count}"
-        return self._take(name)
+            name = f"{stem}_{count}"
+        self._taken.add(name)
+        return name

@@ -1,4 +1,4 @@
-'''Private helpers of modules in the numpy style.'''
+"""Private helpers of modules in the numpy style."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from ddc.ir import (
     walk,
 )
 
+from .arrays import DTYPES
 from .docstring import docstring
 from .helpers import closure
 from .inputs import Inputs, membership
@@ -28,7 +29,7 @@ from .layout import Gathered, assemble, prepared, public_names
 from .numpy_helpers import NUMPY
 from .ranges import fits
 from .text import ATOM, Expr, call, literal
-from .vector import DTYPES, Vector
+from .vector import Vector
 from .vector_ops import NotVector, is_array
 from .writer import Writer
 
@@ -58,7 +59,7 @@ class NumpyInputs(Inputs):
         return f"{self.helper('_optional')}({name}, {shown}, lambda {v}: {inner}, {message})"
 
     def _short(self, param: Param, name: str, writer: Writer, used: set[str]) -> None:
-        scalar, (extent,) = element(param.type), dims(param.type)
+        (extent,) = dims(param.type)
         unfit = self._unfit(f"{name}.size", extent, f"{name}.size")
         tests = [f"{name}.ndim != 1", unfit, f"not np.isin({name}, {self._values(param)}).all()"]
         writer.line(f"{name} = np.asarray({name})")
@@ -84,11 +85,15 @@ class NumpyInputs(Inputs):
         super()._assigned(solved, writer)
 
     def _shape_test(self, param: Param, name: str) -> str:
-        tests: list[str] = []
-        for axis, extent in enumerate(dims(param.type)):
-            if not self.gives(param, axis):
-                tests.append(f"{name}.shape[{axis}] != {self.extent(extent)}")
-        return " or ".join(tests)
+        shape = dims(param.type)
+        if shape and not any(self.gives(param, axis) for axis in range(len(shape))):
+            extents = ", ".join(self.extent(d) for d in shape)
+            return f"{name}.shape != ({extents}{',' if len(shape) == 1 else ''})"
+        return " or ".join(
+            f"{name}.shape[{axis}] != {self.extent(extent)}"
+            for axis, extent in enumerate(shape)
+            if not self.gives(param, axis)
+        )
 
 
 def emit_numpy(module: Module, meta: dict[str, Any] | None) -> str:

@@ -29,6 +29,7 @@ from .text import (
     Expr,
     as_float,
     as_int,
+    bitwise,
     call,
     call_many,
     deepest,
@@ -133,7 +134,7 @@ def _logic(word: str, prec: int, sign: str, bits: int, many: str) -> Callable[[U
         condition = _chain(word, prec, args)
         if any(a.kind == "truth" for a in args):
             return condition
-        whole = infix(sign, bits, args, "int", exact=True)
+        whole = bitwise(sign, bits, args, "int")
         return replace(whole, condition=(condition.text, condition.prec))
 
     return rule
@@ -146,7 +147,7 @@ def _xor(use: Use) -> Expr:
     if len(args) > LONGEST:
         return Expr(f"{call_many('sum', args, 'int').text} % 2", PRODUCT, "int")
     whole = all(a.kind != "truth" for a in args)
-    return infix("^", BITXOR, args, "int" if whole else "truth", exact=True)
+    return bitwise("^", BITXOR, args, "int" if whole else "truth")
 
 
 def _weighted(factor: int, e: Expr) -> Expr:
@@ -177,18 +178,20 @@ def _table(use: Use) -> Expr:
     terms: list[Expr] = []
     scale = 1
     for a, scalar in reversed(list(zip(use.args, use.types))):
-        cases = levels(scalar) or (0,)
+        cases = tuple(levels(scalar) or (0,))
         if len(cases) > 1:
             terms.insert(0, _weighted(scale, _digit(a, cases)))
         scale *= len(cases)
     place = total(terms, "int", exact=True) if terms else literal(0)
-    return Expr(f"{tuple_text}[{place.text}]", ATOM, "float" if real else "int", depth=1 + place.depth)
+    return Expr(
+        f"{tuple_text}[{place.text}]", ATOM, "float" if real else "int", depth=1 + place.depth
+    )
 
 
 def _digit(e: Expr, cases: Sequence[int]) -> Expr:
     """Return the position of a value among the values of its type."""
     low, step = cases[0], cases[1] - cases[0]
-    if any(b - a != step for a, b in zip(cases, cases[1:])):
+    if cases != tuple(range(low, cases[-1] + 1, step)):
         found = Expr(f"({', '.join(map(str, cases))})", ATOM)
         return Expr(f"{found.text}.index({e.text})", ATOM, "int", depth=1 + e.depth)
     if low:
@@ -349,7 +352,7 @@ def _number_text(value: int | Fraction) -> str:
     return text.removesuffix(".0")
 
 
-TRANSFORMS = {
+TRANSFORMS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     "log": ("_log", lambda low, high: low > 0),
     "log1p": ("_log1p", lambda low, high: low > -1),
     "symlog1p": ("_symlog1p", lambda low, high: False),

@@ -9,7 +9,9 @@ from fractions import Fraction
 from ddc.ir import Affine, Quotient
 
 # Binding strength of Python's operators, weakest first.
-TERNARY, OR, AND, NOT, COMPARE, BITOR, BITXOR, BITAND, SUM, PRODUCT, UNARY, POWER, ATOM = range(1, 14)
+TERNARY, OR, AND, NOT, COMPARE, BITOR, BITXOR, BITAND, SUM, PRODUCT, UNARY, POWER, ATOM = range(
+    1, 14
+)
 
 LONGEST = 60  # operands joined by an infix operator; more go into one call
 
@@ -83,6 +85,15 @@ def deepest(args: Sequence[Expr]) -> int:
     return max((a.depth for a in args), default=0)
 
 
+def bitwise(operator: str, prec: int, args: Sequence[Expr], kind: str) -> Expr:
+    """Join operands by `&`, `|` or `^`, with parentheses wherever operators mix.
+
+    Few readers know how these bind, so all but the same operator is bracketed.
+    """
+    texts = [a.text if a.prec in (prec, ATOM) else f"({a.text})" for a in args]
+    return Expr(f" {operator} ".join(texts), prec, kind, depth=1 + deepest(args))
+
+
 def infix(operator: str, prec: int, args: Sequence[Expr], kind: str, exact: bool = False) -> Expr:
     """Join operands by a left-associative operator; `exact` ones need no inner parentheses."""
     first = args[0].at(prec)
@@ -107,7 +118,9 @@ def total(args: Sequence[Expr], kind: str, exact: bool) -> Expr:
 def call_many(function: str, args: Sequence[Expr], kind: str) -> Expr:
     """Return a call on one tuple of operands."""
     inner = ", ".join(a.text for a in args)
-    return Expr(f"{function}(({inner}{',' if len(args) == 1 else ''}))", ATOM, kind, depth=2 + deepest(args))
+    return Expr(
+        f"{function}(({inner}{',' if len(args) == 1 else ''}))", ATOM, kind, depth=2 + deepest(args)
+    )
 
 
 def literal(value: int | Fraction) -> Expr:

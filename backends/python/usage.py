@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ddc.ir import Affine, Block, DdcError, Function, Op, Operand, operands_of
 
@@ -22,6 +22,15 @@ class Usage:
     def is_live(self, op: Op) -> bool:
         """Tell whether any result of an op is used."""
         return any(self.count[name] for name in op.results)
+
+    def trimmed(self, op: Op) -> Op:
+        """Return a map or a scan without the yields that nobody uses."""
+        if op.body is None or op.code == "reduce":
+            return op
+        pairs = zip(op.body.yields, op.results)
+        kept = [(y, name) for y, name in pairs if self.count[name]]
+        names = (*(name for _, name in kept), *op.results[len(op.body.yields) :])
+        return replace(op, results=names, body=replace(op.body, yields=tuple(y for y, _ in kept)))
 
 
 def usage(function: Function) -> Usage:
@@ -77,7 +86,7 @@ def _block(block: Block, depth: int, found: Usage) -> None:
             _index(loop.high, depth, found)
         for state in op.states:
             _use(state.init, depth, found)
-        _block(op.body, depth + 1, found)
+        _block(found.trimmed(op).body or op.body, depth + 1, found)
 
 
 def loads_at(block: Block, at: tuple[Affine, ...], variables: frozenset[str]) -> list[Op] | None:

@@ -25,6 +25,7 @@ from .text import (
     SUM,
     UNARY,
     Expr,
+    bitwise,
     call,
     deepest,
     float_text,
@@ -156,7 +157,7 @@ def _bitwise(sign: str, prec: int) -> Callable[[Use], Expr]:
     def rule(use: Use) -> Expr:
         kinds = {a.kind for a in use.args}
         kind = "truth" if kinds == {"truth"} else _kind(use.args)
-        return infix(sign, prec, use.args, kind, exact=True)
+        return bitwise(sign, prec, use.args, kind)
 
     return rule
 
@@ -195,11 +196,13 @@ def _table(use: Use) -> Expr:
     real = isinstance(use.out, Real)
     texts = ", ".join(float_text(v) if real else literal(v).text for v in entries)
     wide = not real and not fits((min(map(int, entries)), max(map(int, entries))))
-    table = use.host.constant(use.op.result, f"np.array([{texts}]{', dtype=object' if wide else ''})")
+    table = use.host.constant(
+        use.op.result, f"np.array([{texts}]{', dtype=object' if wide else ''})"
+    )
     terms: list[Expr] = []
     scale = 1
     for a, scalar in reversed(list(zip(use.args, use.types))):
-        cases = levels(scalar) or (0,)
+        cases = tuple(levels(scalar) or (0,))
         if len(cases) > 1:
             terms.insert(0, _times(scale, _digit(a, cases, use)))
         scale *= len(cases)
@@ -215,7 +218,7 @@ def _digit(e: Expr, cases: Sequence[int], use: Use) -> Expr:
     e = as_number(e)
     if e.kind == "object":
         e = replace(e, text=f"{e.at(ATOM)}.astype(int)", prec=ATOM, kind="int")
-    if any(b - a != step for a, b in zip(cases, cases[1:])):
+    if cases != tuple(range(low, cases[-1] + 1, step)):
         known = f"[{', '.join(map(str, cases))}]"
         return replace(e, text=f"np.searchsorted({known}, {e.text})", prec=ATOM, depth=e.depth + 1)
     if low:
@@ -283,7 +286,11 @@ def _pow(use: Use) -> Expr:
     if use.is_real:
         a, b = (as_real(e) for e in use.args)
         if a.kind != "float":
-            a = replace(a, text=f"np.float64({a.text})" if not is_array(a) else f"{a.at(ATOM)}.astype(float)", prec=ATOM)
+            a = replace(
+                a,
+                text=f"np.float64({a.text})" if not is_array(a) else f"{a.at(ATOM)}.astype(float)",
+                prec=ATOM,
+            )
         return call("np.power", a, b, kind="float")
     a, b = (as_number(e) for e in exact(use, _power_reach(use.ranges)))
     return Expr(f"{a.at(ATOM)} ** {b.at(UNARY)}", UNARY, _kind([a, b]), depth=1 + deepest([a, b]))
@@ -336,7 +343,10 @@ def _select(use: Use) -> Expr:
         then, other = (_shaped(e, use) for e in (then, other))
         return Expr(f"{then.at(2)} if {test} else {other.at(1)}", 1, _branch_kind(use))
     wide = not use.is_real and not fits(use.range)
-    branches = [as_object(as_number(e)) if wide else as_real(e) if use.is_real else as_number(e) for e in (then, other)]
+    branches = [
+        as_object(as_number(e)) if wide else as_real(e) if use.is_real else as_number(e)
+        for e in (then, other)
+    ]
     return call("np.where", condition, *branches, kind=_branch_kind(use))
 
 

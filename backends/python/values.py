@@ -1,0 +1,438 @@
+"""Values of the IR as Python expressions, and where they need a name: all but the loops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import cast
+
+from ddc.ir import (
+    Affine,
+    Block,
+    Constant,
+    Function,
+    Global,
+    Index,
+    Int,
+    Missing,
+    Op,
+    Operand,
+    Real,
+    Scalar,
+    Type,
+    dims,
+    element,
+)
+
+from . import intervals
+from .intervals import Interval
+from .literals import constant_literal
+from .names import Names
+from .scalar import Use, scalar_op
+from .text import (
+    ATOM,
+    BITOR,
+    COMPARE,
+    PRODUCT,
+    TERNARY,
+    Expr,
+    affine,
+    as_float,
+    as_int,
+    call,
+    deepest,
+    literal,
+)
+from .usage import Usage, usage
+from .writer import Writer
+
+DEEP = 24  # nesting of one expression; CPython's parser refuses 200 brackets
+LONG = 76  # characters of an expression that is still put inside another
+LINE = 88  # characters of an expression that is returned
+LONGER = 240  # and inside a comprehension, where naming it would take a function
+
+
+class NeedsStatements(Exception):
+    """A value needs a name where only an expression may stand."""
+
+
+class Module:
+    """What an emitted module gathers besides its function: helpers, constants, imports."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.helpers: set[str] = set()
+        self.imports: set[str] = set()
+        self.constants: dict[str, str] = {}
+
+    def helper(self, name: str) -> str:
+        """Return a helper's name, adding it to the module."""
+        self.helpers.add(name)
+        return name
+
+    def constant(self, wish: str, text: str) -> str:
+        """Return the name of a module constant with that text."""
+        for name, known in self.constants.items():
+            if known == text:
+                return name
+        name = self.names.private(wish)
+        self.constants[name] = text
+        return name
+
+    def math(self, name: str) -> str:
+        """Return `math.name`, importing it."""
+        self.imports.add("math")
+        return f"math.{name}"
+
+
+class Values:
+    """Emits the values of one function."""
+
+    def __init__(
+        self,
+        function: Function,
+        types: Mapping[str, Type],
+        constants: Mapping[str, Constant],
+        names: Names,
+        module: Module,
+    ) -> None:
+        self.types = types
+        self.constants = constants
+        self.names = names
+        self.module = module
+        self.usage: Usage = usage(function)
+        self.smallest = {size.name: size.minimum for size in function.sizes}
+        self.bounds: dict[str, tuple[Affine, Affine]] = {}
+        self.values: dict[str, Expr] = {}
+        self.intervals: dict[str, Interval] = {}
+        self.symbols: dict[str, str] = {}  # sizes and loop variables -> Python names
+        self._constant_names: dict[str, str] = {}
+
+    # ------------------------------------------------------------ operands
+
+    def symbol(self, symbol: str) -> str:
+        """Return the Python name of a size or a loop variable."""
+        return self.symbols[symbol]
+
+    def affine(self, at: Affine) -> Expr:
+        """Return an index expression."""
+        return affine(at, self.symbol, list(self.bounds))
+
+    def operand(self, operand: Operand) -> Expr:
+        """Return an operand as an expression."""
+        if isinstance(operand, Global):
+            if operand.name not in self._constant_names:
+                text = constant_literal(self.constants[operand.name])
+                self._constant_names[operand.name] = self.module.constant(operand.name, text)
+            return Expr(self._constant_names[operand.name], ATOM, "tuple")
+        if not isinstance(operand, str):
+            return literal(operand)
+        return self.values[operand]
+
+    def scalar(self, operand: Operand) -> Scalar:
+        """Return the type of an operand's entries."""
+        if isinstance(operand, str):
+            return element(self.types[operand])
+        if isinstance(operand, Global):
+            return element(self.types[f"@{operand.name}"])
+        return Int(operand, operand) if isinstance(operand, int) else Real(operand, operand)
+
+    def interval(self, operand: Operand) -> Interval:
+        """Return what is known of a real operand."""
+        if isinstance(operand, str):
+            declared = element(self.types[operand])
+            if not isinstance(declared, (Real, Missing)):
+                return intervals.of_type(declared)
+            return self.intervals.get(operand)
+        if isinstance(operand, Global):
+            array = self.constants[operand.name].array
+            known = array.size and abs(array).max() < float("inf")
+            return (float(array.min()), float(array.max())) if known else None
+        return intervals.of_number(operand)
+
+    def shape(self, operand: Operand) -> tuple[Affine, ...]:
+        """Return the dims of an operand."""
+        if isinstance(operand, str):
+            return dims(self.types[operand])
+        return dims(self.types[f"@{operand.name}"]) if isinstance(operand, Global) else ()
+
+    # ------------------------------------------------------------ blocks
+
+    def block(self, block: Block, writer: Writer | None) -> None:
+        """Define every value of a block: inlined, or by statements of the writer."""
+        given = {o for o in (*block.yields, *block.nexts) if isinstance(o, str)}
+        for whole in block.ops:
+            if not self.usage.is_live(whole):
+                continue
+            op = self.usage.trimmed(whole)
+            if op.code == "scan":
+                self.scan(op, need(writer))
+                continue
+            if op.code == "map":
+                found = self.map(op, writer)
+            else:
+                found = [self.reduce(op, writer) if op.code == "reduce" else self.simple(op)]
+            for name, value in zip(op.results, found):
+                self.define(name, value, writer, LINE if name in given else LONG)
+
+    def define(self, name: str, value: Expr, writer: Writer | None, longest: int = LONG) -> None:
+        """Bind a value to its expression, or to a local variable that holds it.
+
+        An expression stays one where it is used once, in no loop, and is not too long.
+        """
+        count = self.usage.count[name]
+        if count == 0:
+            return
+        once = count == 1 and name not in self.usage.deep and value.depth < DEEP
+        if value.is_simple or (once and len(value.text) <= (longest if writer else LONGER)):
+            self.values[name] = value
+            return
+        local = self.names.fresh(name)
+        shared = (
+            value.prec == ATOM and value.text.endswith("]") and value.kind not in ("array", "tuple")
+        )
+        need(writer).assign(local, value.text, shared)
+        self.values[name] = replace(value, text=local, prec=ATOM, condition=None, depth=0)
+
+    def simple(self, op: Op) -> Expr:
+        """Return an op without a body as an expression."""
+        if op.code in _DATA:
+            value = _DATA[op.code](self, op)
+        else:
+            args = [self.operand(o) for o in op.operands]
+            types = [self.scalar(o) for o in op.operands]
+            known = [self.interval(o) for o in op.operands]
+            self.intervals[op.result] = intervals.of_op(op, known)
+            value = scalar_op(
+                Use(op, args, types, element(self.types[op.result]), known, self.module)
+            )
+        return value
+
+    # ------------------------------------------------------------ data
+
+    def const(self, op: Op) -> Expr:
+        (operand,) = op.operands
+        self.intervals[op.result] = self.interval(operand)
+        return self.operand(operand)
+
+    def index(self, op: Op) -> Expr:
+        return self.affine(op.index[0].at)
+
+    def load(self, op: Op) -> Expr:
+        (array,) = op.operands
+        base = self.operand(array)
+        self.intervals[op.result] = self.interval(array)
+        conditions: list[str] = []
+        places: list[str] = []
+        others: list[int | Fraction] = []
+        for index, extent in zip(op.index, self.shape(array)):
+            place, condition = self._place(index, extent)
+            places.append(place)
+            if condition:
+                conditions.append(condition)
+                others.append(cast("int | Fraction", index.other))
+        entry = self._entry(base, places, element(self.types[op.result]), self.scalar(array))
+        return self._otherwise(op, entry, conditions, others)
+
+    def _place(self, index: Index, extent: Affine) -> tuple[str, str]:
+        """Return the text of an index and the condition under which it is inside."""
+        low = index.at.extreme(self.bounds, upper=False)
+        high = index.at.extreme(self.bounds, upper=True)
+        from_zero = low.at_least(0, self.smallest)
+        to_end = (extent - 1 - high).at_least(0, self.smallest)
+        at = self.affine(index.at)
+        if index.border == "inside" or (from_zero and to_end):
+            return at.text, ""
+        if index.border == "wrap":
+            if to_end and (low + extent).at_least(0, self.smallest):
+                return at.text, ""  # a negative index counts from the end, as the wrap does
+            return f"{at.at(PRODUCT)} % {self.affine(extent).at(ATOM)}", ""
+        if index.border == "clamp":
+            text = at.text if from_zero else f"max({at.text}, 0)"
+            return (text if to_end else f"min({text}, {self.affine(extent - 1).text})"), ""
+        size = self.affine(extent).text
+        if from_zero:
+            return at.text, f"{at.text} < {size}"
+        if to_end:
+            rest = index.at - index.at.const
+            return at.text, f"{self.affine(rest).text} >= {-index.at.const}"
+        return at.text, f"0 <= {at.text} < {size}"
+
+    def _entry(self, base: Expr, places: Sequence[str], out: Scalar, given: Scalar) -> Expr:
+        text = base.at(ATOM) + "".join(f"[{p}]" for p in places)
+        kind = "float" if isinstance(given, (Real, Missing)) else "int"
+        value = Expr(text, ATOM, kind if places else base.kind, depth=1 + base.depth)
+        return as_float(value) if isinstance(out, Real) and kind == "int" else value
+
+    def _otherwise(
+        self, op: Op, entry: Expr, conditions: Sequence[str], others: Sequence[int | Fraction]
+    ) -> Expr:
+        """Return the entry where it is inside; the first axis that is outside decides else."""
+        if not conditions:
+            return entry
+        out = element(self.types[op.result])
+        for other in others:
+            self.intervals[op.result] = intervals.join(
+                self.intervals.get(op.result), self.interval(other)
+            )
+        values = [literal(Fraction(o) if isinstance(out, (Real, Missing)) else o) for o in others]
+        if len({v.text for v in values}) == 1:
+            conditions, values = [" and ".join(conditions)], values[:1]
+        text = entry.text
+        for condition, value in reversed(list(zip(conditions, values))):
+            text = f"{text} if {condition} else {value.text}"
+            if len(conditions) > 1:
+                text = f"({text})"
+        return Expr(
+            text, ATOM if len(conditions) > 1 else TERNARY, entry.kind, depth=entry.depth + 1
+        )
+
+    def gather(self, op: Op) -> Expr:
+        array, *operands = op.operands
+        base = self.operand(array)
+        self.intervals[op.result] = self.interval(array)
+        border, other = op.attr("border") or "inside", op.attr("else")
+        places: list[str] = []
+        conditions: list[str] = []
+        for operand, extent in zip(operands, self.shape(array)):
+            at, size = as_int(self.operand(operand)), self.affine(extent)
+            text = at.text
+            if border == "wrap":
+                text = f"{at.at(PRODUCT)} % {size.at(ATOM)}"
+            elif border == "clamp":
+                text = f"min(max({at.text}, 0), {self.affine(extent - 1).text})"
+            elif border == "else":
+                conditions.append(f"0 <= {at.at(BITOR)} < {size.text}")
+            places.append(text)
+        entry = self._entry(base, places, element(self.types[op.result]), self.scalar(array))
+        others = [cast("int | Fraction", other)] * len(conditions)
+        return self._otherwise(op, entry, conditions, others)
+
+    def concat(self, op: Op) -> Expr:
+        parts: list[str] = []
+        real = isinstance(element(self.types[op.result]), Real)
+        for operand in op.operands:
+            value = self.operand(operand)
+            if real and not isinstance(self.scalar(operand), Real):
+                value = self.converted(value, len(self.shape(operand)), "float")
+            if len(self.shape(operand)) > 1:
+                value = self.lists(value)
+            parts.append(f"*{value.at(COMPARE + 1)}")
+        self.intervals[op.result] = self._joined(op.operands)
+        return Expr(f"[{', '.join(parts)}]", ATOM, "array", depth=2)
+
+    def _joined(self, operands: Sequence[Operand]) -> Interval:
+        result = self.interval(operands[0])
+        for operand in operands[1:]:
+            result = intervals.join(result, self.interval(operand))
+        return result
+
+    def pack(self, op: Op) -> Expr:
+        real = isinstance(element(self.types[op.result]), (Real, Missing))
+        values = [self.operand(o) for o in op.operands]
+        texts = [(as_float(v) if real else as_int(v)).text for v in values]
+        self.intervals[op.result] = self._joined(op.operands)
+        return Expr(
+            nested_lists(texts, [d.const for d in op.shape]),
+            ATOM,
+            "array",
+            depth=3 + deepest(values),
+        )
+
+    def reshape(self, op: Op) -> Expr:
+        (array,) = op.operands
+        value, before, after = self.operand(array), self.shape(array), op.shape
+        self.intervals[op.result] = self.interval(array)
+        if before == after:
+            return value
+        value = self.lists(value)
+        names = [
+            self.names.fresh("row" if k < len(before) - 1 else "x") for k in range(len(before))
+        ]
+        if len(before) == 0:
+            return Expr(nested_lists([as_int(value).text], [1] * len(after)), ATOM, "array")
+        if not after:
+            real = isinstance(self.scalar(array), (Real, Missing))
+            text = value.at(ATOM) + "[0]" * len(before)
+            return Expr(text, ATOM, "float" if real else "int", depth=value.depth + 1)
+        shape = [d.const for d in after]
+        if 0 in shape:
+            return Expr(nested_lists([], shape), ATOM, "array")
+        flat = value
+        if len(before) > 1:
+            sources = [value.text, *names]
+            loops = " ".join(f"for {n} in {s}" for n, s in zip(names, sources))
+            flat = Expr(f"[{names[-1]} {loops}]", ATOM, "array", depth=value.depth + 1)
+        if len(after) == 1:
+            return flat
+        helper = self.module.helper("_rows")
+        return Expr(
+            f"{helper}({flat.text}, {', '.join(map(str, shape))})",
+            ATOM,
+            "array",
+            depth=flat.depth + 1,
+        )
+
+    def converted(self, value: Expr, rank: int, function: str) -> Expr:
+        """Return nested lists with every entry converted."""
+        if rank == 0:
+            return call(function, value)
+        name = self.names.fresh("row" if rank > 1 else "x")
+        inner = self.converted(Expr(name), rank - 1, function)
+        return Expr(
+            f"[{inner.text} for {name} in {value.text}]", ATOM, "array", depth=value.depth + 1
+        )
+
+    # ------------------------------------------------------------ what a style adds
+
+    def map(self, op: Op, writer: Writer | None) -> list[Expr]:
+        """Return the results of a map."""
+        raise NotImplementedError
+
+    def reduce(self, op: Op, writer: Writer | None) -> Expr:
+        """Return the result of a reduction."""
+        raise NotImplementedError
+
+    def scan(self, op: Op, writer: Writer) -> None:
+        """Define the results of a scan."""
+        raise NotImplementedError
+
+    def lists(self, value: Expr) -> Expr:
+        """Return an array that can be given away: constants are tuples."""
+        raise NotImplementedError
+
+
+def need(writer: Writer | None) -> Writer:
+    """Return the writer; NeedsStatements where only an expression may stand."""
+    if writer is None:
+        raise NeedsStatements
+    return writer
+
+
+def nested_lists(texts: Sequence[str], shape: Sequence[int]) -> str:
+    """Return a row-major list as the text of nested lists."""
+    if not shape:
+        return texts[0]
+    rows = list(texts)
+    for size in reversed(shape[1:]):
+        count = len(rows) // size if size else 0
+        rows = [f"[{', '.join(rows[k * size : (k + 1) * size])}]" for k in range(count)]
+    if 0 in shape:
+        inner = "[]"
+        first = list(shape).index(0)
+        for size in reversed(shape[:first]):
+            inner = f"[{', '.join([inner] * size)}]"
+        return inner
+    return f"[{', '.join(rows)}]"
+
+
+_DATA = {
+    "const": Values.const,
+    "index": Values.index,
+    "load": Values.load,
+    "gather": Values.gather,
+    "concat": Values.concat,
+    "pack": Values.pack,
+    "reshape": Values.reshape,
+}
