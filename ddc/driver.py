@@ -177,6 +177,7 @@ def _compile(
     if not is_network(source):
         return _rewritten(network, program, context)
     claims = proof.prove(program, source, context, options.allow_inexact)
+    proof.note_float32(source, context)
     inferred = tuple(e for e in program.entry.evidence if e.kind == "inferred")
     network_digest = network.metadata.model.removeprefix("sha256:")
     program_digest = digest(print_function(program.entry.bare())).removeprefix("sha256:")

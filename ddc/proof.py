@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from ddc.ir import DdcError, Evidence, MismatchError, Module, claim
 from ddc.ir.equivalence import Counterexample, Verdict, compare, exhaustive
-from ddc.ir.exact import Network, decide
+from ddc.ir.exact import Network, decide, framework_mismatch
 from ddc.ir.interpreter import run_batch
 from ddc.ir.sizes import instantiate, solve_sizes
 from ddc.ir.types import dims
 from ddc.passes import Context, Declined
-from ddc.passes.tables import NetworkTables, network_of, tables_of
+from ddc.passes.tables import NetworkTables, input_names, input_text, network_of, tables_of
 
 BLOCK = 1 << 16  # rows compared at a time when mismatches are counted
+MAX_FLOAT32_ROWS = 1 << 20
 
 
 class _Oracle:
@@ -80,6 +81,32 @@ def prove(
     if verdict.counterexample is None or not allow_inexact:
         return (_evidence(verdict, "the network"),)
     return (_inexact(program, tables, verdict.counterexample, sizes),)
+
+
+def note_float32(network: Module, context: Context) -> None:
+    """Note where the framework's own float32 answer differs from the exact one.
+
+    Only float32 networks whose outputs all see the same inputs are looked at, up to 2^20 of them.
+    """
+    floats = {c.array.dtype for _, c in network.constants if c.array.dtype.kind == "f"}
+    try:
+        groups = tables_of(network, context).groups
+    except Declined:
+        return
+    small = len(groups) == 1 and groups[0].table.rows <= MAX_FLOAT32_ROWS
+    if floats != {np.dtype(np.float32)} or not small:
+        return
+    table = groups[0].table
+    found = framework_mismatch(network, table)
+    if found.first is None:
+        return
+    values = table.inputs_of(np.array([found.first]))[0].tolist()
+    names = input_names(network.entry.params)
+    shown = input_text(tuple(zip(table.positions, values)), names)
+    context.note(
+        f"in float32, as frameworks compute, the network answers {found.rows} of {table.rows} inputs "
+        f"otherwise than its weights say exactly; the first is {shown}"
+    )
 
 
 def compare_programs(program: Module, other: Module) -> Evidence:

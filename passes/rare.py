@@ -18,7 +18,7 @@ from ddc.ir.exact import Network, Table, majority, project
 
 from . import logic
 from .base import Context
-from .tables import entry_name, input_names
+from .tables import entry_name, input_names, input_text
 
 READABLE = 6  # outputs of at most so many inputs are taken as they are
 FAINT = 1 / 64  # influence below which an input may be noise
@@ -88,7 +88,7 @@ class RareErrors:
         names = input_names(self.entry.params)
         lines = [
             f"{entry_name(result, f.output)} is {f.rule} except on {f.wrong} of {f.rows} inputs, "
-            f"the first {_input_text(f.example, names)} where the network says {f.answer}"
+            f"the first {input_text(f.example, names)} where the network says {f.answer}"
             for f in self.findings[:SHOWN]
         ]
         if len(self.findings) > SHOWN:
@@ -129,14 +129,3 @@ def _reads_once(table: Table, row: int, support: NDArray[np.intp]) -> bool:
         for operand in node.operands
     )
     return reads <= len(support)
-
-
-def _input_text(example: tuple[tuple[int, int], ...], names: list[str]) -> str:
-    """Return an input in words: arrays as lists, scalars by name."""
-    arrays: dict[str, list[str]] = {}
-    for place, value in example:
-        arrays.setdefault(names[place].partition("[")[0], []).append(str(value))
-    return ", ".join(
-        f"{name} = [{', '.join(values)}]" if len(values) > 1 else f"{name} = {values[0]}"
-        for name, values in arrays.items()
-    )

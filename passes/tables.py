@@ -134,3 +134,14 @@ def input_names(params: tuple[Param, ...]) -> list[str]:
         for param in params
         for flat in range(math.prod(dim.const for dim in dims(param.type)))
     ]
+
+
+def input_text(example: tuple[tuple[int, int], ...], names: list[str]) -> str:
+    """Return an input in words: arrays as lists, scalars by name."""
+    arrays: dict[str, list[str]] = {}
+    for place, value in example:
+        arrays.setdefault(names[place].partition("[")[0], []).append(str(value))
+    return ", ".join(
+        f"{name} = [{', '.join(values)}]" if len(values) > 1 else f"{name} = {values[0]}"
+        for name, values in arrays.items()
+    )

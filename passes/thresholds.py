@@ -17,7 +17,8 @@ from typing import ClassVar
 import numpy as np
 
 from ddc.ir import Builder, DdcError, Function, Module, Operand, Origin, dims
-from ddc.ir.exact.graph import Activation, Graph, Stage
+from ddc.ir.exact.activation import Activation
+from ddc.ir.exact.graph import Graph, Stage
 from ddc.ir.exact.lower import lower
 from ddc.ir.exact.sources import rows_of
 
