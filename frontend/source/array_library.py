@@ -841,6 +841,8 @@ NUMPY: dict[str, Value] = {
     **{name: DType(np.dtype(name.rstrip('_'))) for name in _SCALARS},
     **{name: Builtin(name, None) for name in ("ndarray", "integer", "floating", "number", "generic")},
     "bool": DType(BOOL),
+    "True_": True,
+    "False_": False,
     "pi": math.pi,
     "e": math.e,
     "inf": math.inf,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .dtypes import BOOL, Dtype, cast, inferred, kind_for, probe, put
+from .dtypes import BOOL, OBJECT, Dtype, cast, inferred, kind_for, probe, put
 from .machine import python_type
 from .ufuncs import UFUNCS, compute
 from .values import Arr, Items, Name, Sym, Value, is_number, new_array
@@ -61,13 +61,17 @@ def as_array(trace: Trace, value: Value, dtype: Dtype | None = None) -> Arr:
     """Return a number, an array or nested sequences as an array of a dtype."""
     if isinstance(value, Arr):
         return value if dtype in (None, value.dtype) else converted(trace, value, dtype)
-    if is_number(value):
+    if is_number(value) or isinstance(value, (str, Name)):
         found = inferred(trace, [value]) if dtype is None else dtype
+        if dtype is None and _may_be_large(trace, value):
+            large = from_flat((), [value], OBJECT)
+            large.mixed = True
+            return large
         return from_flat((), [put(trace, value, found)], found)
     shape: list[int] = []
     level: list[Value] = [value]
-    while level and not any(isinstance(v, Arr) or is_number(v) for v in level):
-        if len(shape) >= DEEPEST_ARRAY or isinstance(level[0], (str, Name)):
+    while level and not any(isinstance(v, (Arr, str, Name)) or is_number(v) for v in level):
+        if len(shape) >= DEEPEST_ARRAY:
             raise trace.error(f"an array of {python_type(level[0])} is not understood")
         rows = [trace.plain_list(v) for v in level]
         if len({len(r) for r in rows}) > 1:
@@ -82,7 +86,7 @@ def as_array(trace: Trace, value: Value, dtype: Dtype | None = None) -> Arr:
             inner.add(item.shape)
             trace.charge(item.data.size)
             flat += [cast(trace, v, found) for v in item.data.ravel().tolist()]
-        elif is_number(item):
+        elif is_number(item) or isinstance(item, (str, Name)):
             inner.add(())
             flat.append(put(trace, item, found))
         else:
@@ -90,6 +94,14 @@ def as_array(trace: Trace, value: Value, dtype: Dtype | None = None) -> Arr:
     if len(inner) > 1:
         trace.never(1, "ValueError: an array of rows of different shapes")
     return from_flat((*shape, *(inner.pop() if inner else ())), flat, found)
+
+
+def _may_be_large(trace: Trace, value: Value) -> bool:
+    """Tell whether an int may lie beyond int64, so that numpy makes an object of it."""
+    if not isinstance(value, Sym) or value.kind != "int":
+        return False
+    low, high = trace.graph.span(value.name)
+    return bool(low < -(1 << 63) or high >= 1 << 63)
 
 
 def converted(trace: Trace, value: Arr, dtype: Dtype) -> Arr:
@@ -142,6 +154,8 @@ def function(trace: Trace, name: str, *args: Value) -> Arr:
 
 
 def _check_mixed(trace: Trace, operands: Sequence[Value], dtype: Dtype) -> None:
+    if dtype == OBJECT and any(isinstance(o, Arr) and o.mixed for o in operands):
+        raise trace.error("the dtype of this result depends on the input; name a dtype")
     others = [o for o in operands if isinstance(o, Arr) and o.dtype != dtype]
     if others and any(isinstance(o, Arr) and o.mixed for o in operands) and len(operands) > 1:
         if dtype != BOOL:

@@ -16,7 +16,6 @@ from .values import (
     Guarded,
     Items,
     Mapping,
-    MaybeMissing,
     Name,
     Partial,
     Stream,
@@ -43,7 +42,7 @@ def _number(trace: Trace, value: Value) -> Value:
 
 def _int(trace: Trace, value: Value = 0, base: Value = None) -> Value:
     if isinstance(value, Name) and base is None:
-        numbers = [_parse(trace, o, int) for o in value.options]
+        numbers = [_parse(trace, o or "", int) for o in value.options]
         return trace.numbers.value(trace.graph.table(numbers, value.place), "int")
     if isinstance(value, str):
         if base is not None:
@@ -347,8 +346,6 @@ def _isinstance(trace: Trace, value: Value, kinds: Value) -> Value:
     if isinstance(kinds, tuple):
         return any(_isinstance(trace, value, k) for k in kinds)
     name = kinds.name if isinstance(kinds, Builtin) else None
-    if isinstance(value, MaybeMissing):
-        raise trace.error("the type of a number that may be missing is not understood")
     if isinstance(kinds, DType):
         return isinstance(value, Arr) and not value.shape and value.dtype == kinds.dtype
     if name in ("integer", "floating", "bool_", "number", "generic"):
@@ -430,6 +427,7 @@ _ERRORS = (
     "ValueError",
     "TypeError",
     "IndexError",
+    "LookupError",
     "KeyError",
     "ArithmeticError",
     "ZeroDivisionError",

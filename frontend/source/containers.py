@@ -72,7 +72,8 @@ class Containers(Machine):
             bit = self.contains(b, a)
             return self.numbers.value(self.graph.not_(bit) if sign == "not in" else bit, "bool")
         if sign in ("is", "is not"):
-            return self._identity(a, b) == (sign == "is")
+            same = self._identity(a, b)
+            return self.numbers.value(self.graph.not_(same) if sign == "is not" else same, "bool")
         if isinstance(a, Arr) or isinstance(b, Arr):
             if a is None or b is None:
                 return sign == "!="
@@ -119,7 +120,7 @@ class Containers(Machine):
     def _equal_names(self, a: Value, b: Value) -> Operand:
         if not isinstance(a, Name):
             a, b = b, a
-        if isinstance(b, str):
+        if isinstance(b, str) or b is None:
             return self.graph.table([int(o == b) for o in a.options], a.place)
         if not isinstance(b, Name):
             return 0
@@ -139,17 +140,19 @@ class Containers(Machine):
             result = self.graph.select(self.equal(x, y), result, less)
         return result
 
-    def _identity(self, a: Value, b: Value) -> bool:
+    def _identity(self, a: Value, b: Value) -> Operand:
         if a is None or b is None:
-            return a is b
+            if isinstance(a, Name) or isinstance(b, Name):
+                return self._equal_names(a, b)
+            return int(a is b)
         if isinstance(a, bool) and isinstance(b, bool):
-            return a == b
+            return int(a == b)
         for x, y in ((a, b), (b, a)):
             if isinstance(x, bool) and isinstance(y, Sym) and y.kind == "int":
-                return False
+                return 0
         if is_number(a) or is_number(b) or isinstance(a, str) or isinstance(b, str):
             raise self.error("'is' of numbers and strings is not understood; say '=='")
-        return a is b
+        return int(a is b)
 
     def contains(self, container: Value, item: Value) -> Operand:
         """Return whether a container holds a value, as a bit."""
@@ -161,7 +164,7 @@ class Containers(Machine):
             return self.graph.or_([self.equal(item, k) for k in keys])
         if isinstance(container, str):
             if isinstance(item, Name):
-                found = [int(o in container) for o in item.options]
+                found = [int(o is not None and o in container) for o in item.options]
                 return self.graph.table(found, item.place)
             if isinstance(item, str):
                 return int(item in container)

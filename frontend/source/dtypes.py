@@ -14,7 +14,7 @@ from ddc.ir import DdcError
 
 from .graph import Operand
 from .machine import python_type, shown
-from .values import Arr, Builtin, DType, Sym, Value, is_number, kind_of
+from .values import Arr, Builtin, DType, Name, Sym, Value, is_number, kind_of
 
 if TYPE_CHECKING:
     from .expressions import Expressions as Trace
@@ -24,11 +24,12 @@ Dtype = np.dtype[Any]
 BOOL = np.dtype(np.bool_)
 INT64 = np.dtype(np.int64)
 FLOAT64 = np.dtype(np.float64)
-KIND = {"b": "bool", "i": "int", "u": "int", "f": "float"}
+KIND = {"b": "bool", "i": "int", "u": "int", "f": "float", "O": "object"}
 _EXACT = {8: 1 << 53, 4: 1 << 24, 2: 1 << 11}  # ints that a float of so many bytes holds
-_NAMES = {"int": INT64, "float": FLOAT64, "bool": BOOL}
+OBJECT = np.dtype(object)
+_NAMES = {"int": INT64, "float": FLOAT64, "bool": BOOL, "object": OBJECT}
 _KNOWN = (
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 intp".split()
+    "bool object int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 intp".split()
 )
 
 
@@ -66,6 +67,8 @@ def inferred(trace: Trace, values: Sequence[Value]) -> Dtype:
             dtypes.append(value.dtype)
         elif is_number(value):
             kinds.add(kind_of(value))
+        elif isinstance(value, (str, Name)):
+            return OBJECT
         else:
             raise trace.error(f"an array of {python_type(value)} is not understood")
     if kinds & {"truth", "number"}:
@@ -76,7 +79,7 @@ def inferred(trace: Trace, values: Sequence[Value]) -> Dtype:
 
 def put(trace: Trace, value: Value, dtype: Dtype, what: str = "") -> Value:
     """Return a Python number as an entry of an array: out of the dtype's range it raises."""
-    if dtype.kind in "iu" and kind_of(value) in ("int", "bool", "truth"):
+    if dtype.kind in "iu" and is_number(value) and kind_of(value) in ("int", "bool", "truth"):
         low, high = limits(dtype)
         a, graph = trace.numbers.operand(value), trace.graph
         least, most = graph.span(a)
@@ -89,6 +92,10 @@ def put(trace: Trace, value: Value, dtype: Dtype, what: str = "") -> Value:
 
 def cast(trace: Trace, value: Value, dtype: Dtype) -> Value:
     """Return an entry as another dtype holds it: ints wrap, floats are cut off."""
+    if dtype.kind == "O":
+        return value
+    if isinstance(value, Name):
+        raise trace.error("an array of numbers made of strings is not understood")
     if dtype.kind == "b":
         return trace.numbers.to_bool(value)
     if dtype.kind in "iu":

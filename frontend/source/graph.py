@@ -53,6 +53,7 @@ class Graph:
         self.types: dict[str, Scalar] = {}
         self.spans: dict[str, Span] = {}
         self.nans: set[str] = set()
+        self.wholes: dict[str, Operand] = {}  # reals that are NaN or this int
         self._order: dict[str, int] = {}
         self._known: dict[tuple[object, ...], Operand] = {}
         for param in params:
@@ -312,8 +313,12 @@ class Graph:
         (low, high), (least, most) = self.span(a), self.span(b)
         if high < least or most < low:
             return 0
-        if a == b and not self.may_be_nan(a):
-            return 1
+        if a == b:
+            return self.emit("eq", a, a) if self.may_be_nan(a) else 1
+        op = self.ops.get(a)
+        if op is not None and op.code == "sub" and b == 0 and op.operands[0] in self.wholes:
+            if op.operands[0] == op.operands[1]:
+                return self.eq(str(op.operands[0]), str(op.operands[0]))
         if isinstance(b, (int, float)) and self.is_int(a):
             if b != b or (isinstance(b, float) and not b.is_integer()):
                 return 0
@@ -333,8 +338,8 @@ class Graph:
         nan = self.may_be_nan(a) or self.may_be_nan(b)
         if low >= most or a == b:
             return 0
-        if high < least and not nan:
-            return 1
+        if high < least:
+            return self.and_([self.eq(a, a), self.eq(b, b)]) if nan else 1
         if self.is_bit(a) and self.is_bit(b):
             return self.and_([self.not_(a), b])
         return self.emit("lt", a, b)
@@ -344,7 +349,10 @@ class Graph:
         if self.may_be_nan(a) or self.may_be_nan(b):
             if not isinstance(a, str) and not isinstance(b, str):
                 return int(a <= b)
-            return self.emit("le", a, b)
+            (low, high), (least, most) = self.span(a), self.span(b)
+            if high <= least:
+                return self.and_([self.eq(a, a), self.eq(b, b)])
+            return 0 if low > most else self.emit("le", a, b)
         return self.not_(self.lt(b, a))
 
     def nonzero(self, a: Operand) -> Operand:
@@ -435,6 +443,30 @@ class Graph:
         for case, entry in reversed(list(zip(cases, entries))):
             result = self.select(self.and_(case), entry, result)
         return result
+
+    def optional(self, name: str, base: Scalar) -> tuple[Operand, Operand]:
+        """Return whether a parameter is missing, and its number: a NaN where it is missing.
+
+        Only curves take such parameters; this one is the identity, exact everywhere.
+        """
+        one, zero = Fraction(1), Fraction(0)
+        missing = self.lt(0.5, self.emit("curve", name, knots=((zero, zero),), missing=1))
+        line = ((zero, zero), (one, one))
+        number = self.emit("curve", name, knots=line, beyond="linear", missing=0)
+        assert isinstance(number, str)
+        self.nans.discard(number)
+        low, high = _declared_span(base)
+        self.spans[number] = (min(low, 0), max(high, 0))
+        bounds = int_bounds(base)
+        if bounds is not None:
+            number = str(self.emit("round", number))
+            if bounds[0] is not None and bounds[1] is not None:
+                number = str(self.clamp(number, min(0, bounds[0]), max(0, bounds[1])))
+        both = self.select(missing, math.nan, number)
+        if bounds is not None:
+            self.wholes[str(both)] = number
+        self.spans[str(both)] = (low, high)
+        return missing, both
 
     # ------------------------------------------------------------ bits of ints
 

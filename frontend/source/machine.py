@@ -67,6 +67,24 @@ class Exit:
     held: Contents
 
 
+@dataclass
+class Region:
+    """A function call, a loop or an iteration: where it began, and how it has been left."""
+
+    base: int
+    depth: int
+    serial: int
+    exits: list[Exit] = field(default_factory=lambda: [])
+
+
+_WIDER = {
+    "ZeroDivisionError": ("ArithmeticError",),
+    "OverflowError": ("ArithmeticError",),
+    "IndexError": ("LookupError",),
+    "KeyError": ("LookupError",),
+}
+
+
 class Machine:
     """Path, journals and budget of a trace."""
 
@@ -80,6 +98,7 @@ class Machine:
         self.node: ast.AST | None = None
         self.scope = Scope({}, function=True)
         self.depth = 0
+        self.handlers: list[tuple[Region, list[tuple[str, ...]]]] = []
         self.numbers = Numbers(graph, self.never)
 
     # ------------------------------------------------------------ errors and the budget
@@ -101,6 +120,8 @@ class Machine:
         """Check that a condition under which the program raises holds for no input."""
         if not isinstance(condition, str) and not condition:
             return
+        if self._caught(condition, what):
+            return
         verdict = can_hold(self.graph, [*self.path, condition])
         if verdict.possible is False:
             if not isinstance(condition, str):
@@ -111,6 +132,24 @@ class Machine:
         always = not isinstance(condition, str) and not self.path
         given = f", such as {self._input(verdict.witness or {})}" if verdict.witness else ""
         raise self.error(f"the program raises {what}, for {'every' if always else 'some'} input{given}")
+
+    def _caught(self, condition: Operand, what: str) -> bool:
+        """Go to the handler that takes an error, where there is one in this function."""
+        kind = what.split(":")[0]
+        for region, handlers in reversed(self.handlers):
+            for place, names in enumerate(handlers):
+                if kind not in names and not {"Exception", *_WIDER.get(kind, ())} & {*names}:
+                    continue
+                self.path.append(condition)
+                region.exits.append(
+                    Exit(self.guard(region.base), place, self.held_since(region.depth))
+                )
+                self.path.pop()
+                if not isinstance(condition, str):
+                    raise DeadPath
+                self.path.append(self.graph.not_(condition))
+                return True
+        return False
 
     def _input(self, witness: dict[str, Any]) -> str:
         parts: list[str] = []

@@ -200,6 +200,8 @@ class Numbers:
         a, b = self.whole(x), self.whole(y)
         exact = graph.is_int(a) and graph.is_int(b)
         if sign in ("//", "%"):
+            if sign == "%" and b == 1 and isinstance(a, str) and not graph.is_int(a):
+                return self._fraction(a)
             if not exact:
                 raise unfit(f"'{sign}' of floats that may not be whole")
             self.never(graph.eq(b, 0), "ZeroDivisionError: division by zero")
@@ -216,6 +218,13 @@ class Numbers:
         if sign == "+":
             return graph.add([a, b])
         return graph.sub(a, b) if sign == "-" else graph.mul(a, b)
+
+    def _fraction(self, x: str) -> Operand:
+        """Return x % 1: what is beyond the greatest whole number that is not greater."""
+        if x in self.graph.wholes:
+            return self.graph.emit("sub", x, x)
+        floor = self.floor(Sym(x, "float"))
+        return self.graph.emit("sub", x, self.operand(floor))
 
     def whole(self, x: Operand) -> Operand:
         """Return a float that is a whole number as an int, where that loses nothing."""
@@ -347,6 +356,9 @@ class Numbers:
             return int(a)
         if self.graph.is_int(a.name):
             return Sym(a.name, "int")
+        if a.name in self.graph.wholes:
+            self._check_number(a.name)
+            return self.value(self.graph.wholes[a.name], "int")
         below = self.graph.lt(a.name, 0)
         floor, ceiling = self.floor(a), self.ceil(a)
         return self.select(below, ceiling, floor)
@@ -371,11 +383,22 @@ class Numbers:
 
     def _nearest(self, x: str) -> Operand:
         """Return the nearest int, in the range that the real's span gives."""
-        nearest = self.graph.emit("round", x)
+        nearest = self.graph.emit("round", self._number_or_zero(x))
         low, high = self.graph.span(x)
+        low, high = min(low, 0), max(high, 0)
         if math.isinf(low) or math.isinf(high):
             return nearest
         return self.graph.clamp(nearest, round(low), round(high))
+
+    def _number_or_zero(self, x: str) -> Operand:
+        """Return x, and 0 for a NaN, so that a path not taken computes nothing impossible."""
+        if not self.graph.may_be_nan(x):
+            return x
+        span = self.graph.span(x)
+        number = self.graph.select(self.graph.eq(x, x), x, 0.0)
+        self.graph.nans.discard(str(number))
+        self.graph.spans[str(number)] = (min(span[0], 0), max(span[1], 0))
+        return number
 
     def _check_number(self, x: str) -> None:
         """Tell that an int of a NaN raises; one of an infinity stops the interpreter too."""

@@ -16,8 +16,10 @@ import numpy as np
 from ddc.ir import (
     Block,
     Category,
+    Constant,
     DdcError,
     Function,
+    Global,
     Missing,
     Module,
     Op,
@@ -34,6 +36,7 @@ from ddc.ir import (
 )
 from ddc.ir.ranges import accepts
 
+from .dtypes import KIND
 from .graph import Graph, Operand
 from .machine import python_type, shown
 from .prove import value_set
@@ -42,7 +45,6 @@ from .values import (
     Arr,
     Guarded,
     Items,
-    MaybeMissing,
     Name,
     Poison,
     Sym,
@@ -219,51 +221,62 @@ def _argument(trace: Statements, param: Param, arrays: bool, given: str | None) 
     for size in shape:
         total *= size
     trace.charge(total)
-    if not arrays or isinstance(scalar, (Category, Missing)):
+    base = scalar.base if isinstance(scalar, Missing) else scalar
+    if not arrays or not shape or isinstance(base, Category):
         return _nested(trace, param, scalar, shape, ())
-    real = isinstance(scalar, Real)
-    dtype = np.dtype(given or ("float64" if real else "int64"))
+    real = isinstance(scalar, (Real, Missing))
+    dtype = np.dtype(given or ("float64" if real else "int64" if _fits(scalar) else "object"))
     data = np.empty(shape, dtype=object)
     for place in np.ndindex(*shape):
-        name = trace.graph.entry(param.name, place) if shape else param.name
-        data[place] = Sym(name, {"f": "float", "b": "bool"}.get(dtype.kind, "int"))
-    if not shape:
-        return _scalar(param.name, scalar)
+        item = _scalar(trace, trace.graph.entry(param.name, place), scalar)
+        data[place] = Sym(item.name, item.kind if dtype == object else KIND[dtype.kind])
     return new_array(data, dtype)
+
+
+def _fits(scalar: Scalar) -> bool:
+    """Tell whether every value of a type is an int64."""
+    bounds = int_bounds(scalar) or (None, None)
+    return all(b is not None and abs(b) < 1 << 63 for b in bounds)
 
 
 def _nested(
     trace: Statements, param: Param, scalar: Scalar, shape: tuple[int, ...], place: tuple[int, ...]
 ) -> Value:
     if len(place) == len(shape):
-        return _scalar(trace.graph.entry(param.name, place) if shape else param.name, scalar)
+        return _scalar(trace, trace.graph.entry(param.name, place) if shape else param.name, scalar)
     size = shape[len(place)]
     return Items([_nested(trace, param, scalar, shape, (*place, k)) for k in range(size)])
 
 
-def _scalar(name: str, scalar: Scalar) -> Value:
+def _scalar(trace: Statements, name: str, scalar: Scalar) -> Value:
+    """Return a number, or a string of a category; None for a missing one, NaN for other types."""
     if isinstance(scalar, Category):
         return Name(name, scalar.names)
     if isinstance(scalar, Missing):
-        return MaybeMissing(name, "float" if isinstance(scalar.base, Real) else "int")
+        graph = trace.graph
+        missing, number = graph.optional(name, scalar.base)
+        if isinstance(scalar.base, Category):
+            place = graph.select(missing, 0, graph.add([graph.wholes[str(number)], 1]))
+            return Name(place, (None, *scalar.base.names))
+        return Sym(str(number), "float")
     return Sym(name, "float" if isinstance(scalar, Real) else "int")
 
 
 # ---------------------------------------------------------------- results
 
 
-def _result(trace: Statements, value: Value, wanted: Param) -> tuple[Param, Operand]:
+def _result(trace: Statements, value: Value, wanted: Param) -> tuple[Param, Operand | Global]:
     """Return a result with its type, as an operand of the right shape."""
     shape = tuple(d.const for d in dims(wanted.type))
-    flat = [_number(trace, v) for v in _flattened(trace, value, shape, wanted)]
     scalar = element(wanted.type)
+    flat = [_number(trace, v, scalar) for v in _flattened(trace, value, shape, wanted)]
     flat = [_fitted(trace, v, scalar) for v in flat]
     if not shape:
         type_ = trace.graph.type_of(flat[0])
         fits = accepts(scalar, type_)
         return Param(wanted.name, scalar if fits else _wide(trace, flat)), flat[0]
     if not flat:
-        raise trace.error("a result without entries is not understood")
+        return wanted, Global(wanted.name)
     packed = trace.graph.pack(flat, shape)
     fits = accepts(scalar, trace.graph.types[packed])
     kept = scalar if fits else _wide(trace, flat)
@@ -313,16 +326,28 @@ def _mismatch(trace: Statements, shape: Sequence[int], wanted: Param) -> DdcErro
     return trace.error(f"returns {what} where {wanted.type} is wanted")
 
 
-def _number(trace: Statements, value: Value) -> Operand:
+def _number(trace: Statements, value: Value, wanted: Scalar) -> Operand:
     if isinstance(value, Arr):
         value = value.data.item()
     if isinstance(value, Guarded):
         raise trace.error("returns a list whose length depends on the input")
     if isinstance(value, Poison):
         raise trace.error(value.why)
+    if isinstance(wanted, Category) and isinstance(value, (str, Name)):
+        return _position(trace, value, wanted)
     if not is_number(value):
         raise trace.error(f"returns {python_type(value)} where a number is wanted")
     return trace.numbers.operand(value)
+
+
+def _position(trace: Statements, value: str | Name, wanted: Category) -> Operand:
+    """Return the position of a name in its category."""
+    options = (value,) if isinstance(value, str) else value.options
+    unknown = [o for o in options if o not in wanted.names]
+    if unknown:
+        raise trace.error(f"returns {shown(str(unknown[0]))}, which is no {wanted}")
+    places = [wanted.names.index(str(o)) for o in options]
+    return trace.graph.table(places, 0 if isinstance(value, str) else value.place)
 
 
 def _fitted(trace: Statements, a: Operand, wanted: Scalar) -> Operand:
@@ -347,9 +372,14 @@ def _fitted(trace: Statements, a: Operand, wanted: Scalar) -> Operand:
 
 
 def _module(
-    graph: Graph, name: str, params: Sequence[Param], results: Sequence[tuple[Param, Operand]]
+    graph: Graph, name: str, params: Sequence[Param], results: Sequence[tuple[Param, Operand | Global]]
 ) -> Module:
-    returned = tuple(graph.literal(operand) for _, operand in results)
+    returned = tuple(o if isinstance(o, Global) else graph.literal(o) for _, o in results)
+    empty = tuple(
+        (p.name, Constant(np.zeros([d.const for d in dims(p.type)], _storage(p.type))))
+        for p, operand in results
+        if isinstance(operand, Global)
+    )
     needed: set[str] = {o for o in returned if isinstance(o, str)}
     kept: list[Op] = []
     for op in reversed(list(graph.ops.values())):
@@ -359,6 +389,10 @@ def _module(
     block = Block(tuple(reversed(kept)), returned)
     plain = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else "program"
     function = Function(plain, tuple(params), tuple(p for p, _ in results), block)
-    return check(Module((function,)))
+    return check(Module((function,), empty))
+
+
+def _storage(type_: Type) -> type[Any]:
+    return np.float64 if isinstance(element(type_), Real) else np.int64
 
 

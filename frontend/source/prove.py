@@ -44,8 +44,21 @@ def can_hold(graph: Graph, bits: Sequence[Operand]) -> Verdict:
         return Verdict(None)
     (found,) = np.nonzero(holds)
     if not len(found):
-        return Verdict(False if whole else None)
+        return Verdict(False if whole or _never_from_cuts(graph, both) else None)
     return Verdict(True, {name: rows[name][found[0]].item() for name in leaves})
+
+
+def _never_from_cuts(graph: Graph, bit: str) -> bool:
+    """Tell whether a condition is 0 whatever small ints the reals in it were turned into."""
+    ops, leaves = slice_of(graph, [bit], cut=True)
+    cases = case_count(graph, leaves)
+    if cases is None or cases > MOST_CASES:
+        return False
+    try:
+        (holds,) = evaluate(graph, ops, leaves, [bit], _all_rows(graph, leaves))
+    except DdcError:
+        return False
+    return not holds.any()
 
 
 def value_set(graph: Graph, a: Operand) -> frozenset[int] | None:
@@ -60,8 +73,13 @@ def value_set(graph: Graph, a: Operand) -> frozenset[int] | None:
     return frozenset(int(v) for v in np.unique(values))
 
 
-def slice_of(graph: Graph, roots: Sequence[Operand]) -> tuple[list[Op], list[str]]:
-    """Return the ops that values depend on, in order, and the entries of the input among them."""
+def slice_of(
+    graph: Graph, roots: Sequence[Operand], cut: bool = False
+) -> tuple[list[Op], list[str]]:
+    """Return the ops that values depend on, in order, and the entries of the input among them.
+
+    With `cut`, small ints that are made of other numbers (comparisons of reals) are leaves too.
+    """
     seen: set[str] = set()
     leaves: dict[str, None] = {}
     stack = [r for r in roots if isinstance(r, str)]
@@ -71,12 +89,18 @@ def slice_of(graph: Graph, roots: Sequence[Operand]) -> tuple[list[Op], list[str
             continue
         seen.add(name)
         op = graph.ops.get(name)
-        if op is None or op.code == "load":
+        if op is None or op.code == "load" or (cut and _is_cut(graph, op)):
             leaves[name] = None
             continue
         stack.extend(o for o in op.operands if isinstance(o, str))
     ops = [graph.ops[n] for n in sorted((n for n in seen if n not in leaves), key=graph.order)]
     return ops, sorted(leaves)
+
+
+def _is_cut(graph: Graph, op: Op) -> bool:
+    given = [o for o in op.operands if isinstance(o, str)]
+    small = levels_of(graph.types[op.result]) is not None
+    return small and any(levels_of(graph.types[o]) is None for o in given)
 
 
 def case_count(graph: Graph, leaves: Sequence[str]) -> int | None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from . import arrays
 from .expressions import SIGNS, Expressions, describe
 from .graph import Graph, Operand
 from .imports import import_from, import_modules
-from .machine import Contents, Exit, shown
+from .machine import Contents, Exit, Region, shown
 from .prove import can_hold
 from .values import (
     Arr,
     DeadPath,
+    ErrorType,
     Function,
     Guarded,
+    Inert,
     Items,
     Mapping,
     Scope,
@@ -26,16 +27,6 @@ from .values import (
 )
 
 MOST_CALLS = 40  # calls inside calls
-
-
-@dataclass
-class Region:
-    """A function call, a loop or an iteration: where it began, and how it has been left."""
-
-    base: int
-    depth: int
-    serial: int
-    exits: list[Exit] = field(default_factory=lambda: [])
 
 
 class Statements(Expressions):
@@ -139,9 +130,20 @@ class Statements(Expressions):
         return False
 
     def define(self, node: Any) -> None:
-        if node.decorator_list:
-            raise self.error("a decorator is not understood", node.decorator_list[0])
+        for decorator in node.decorator_list:
+            self._quiet(decorator, "a decorator")
         self.assign(node.name, self.make_function(node.name, node))
+
+    def _quiet(self, node: ast.expr, what: str) -> None:
+        """Accept np.errstate, which changes no value; nothing else."""
+        value = self.evaluate(node)
+        if not isinstance(value, Inert) or value.name != "np.errstate":
+            raise self.error(f"{what} other than np.errstate is not understood", node)
+
+    def within(self, node: Any) -> bool:
+        for item in node.items:
+            self._quiet(item.context_expr, "'with'")
+        return self.block(node.body)
 
     # ------------------------------------------------------------ branches
 
@@ -172,6 +174,8 @@ class Statements(Expressions):
     def leave(self, region: Region, value: Value) -> bool:
         """Note that control leaves a region here."""
         guard = self.guard(region.base)
+        for handled, _ in self.handlers:
+            guard = self.graph.and_([guard, *(self.graph.not_(e.guard) for e in handled.exits)])
         held = self.held_since(region.depth)
         region.exits.append(Exit(guard, value, held))
         return False
@@ -305,6 +309,61 @@ class Statements(Expressions):
 
     def continue_loop(self, node: Any) -> bool:
         return self.leave(self.loops[-1][1], None)
+
+    # ------------------------------------------------------------ exceptions
+
+    def attempt(self, node: Any) -> bool:
+        """Run `try`: where the body may raise what a handler names, the handler goes on."""
+        if node.finalbody or node.orelse:
+            raise self.error("'else' and 'finally' of 'try' are not understood", node)
+        names = [self._handled(h) for h in node.handlers]
+        mark = self.mark()
+        with self.journal() as journal:
+            region = self.region()
+            self.handlers.append((region, names))
+            try:
+                live = self.block(node.body)
+            except DeadPath:
+                live = False
+                self.reset(mark)
+            finally:
+                self.handlers.pop()
+            raised, region.exits = region.exits, []
+            after = self.held_since(region.depth)
+            for e in raised:
+                del self.path[region.base :]
+                self.path.append(e.guard)
+                for key, (target, saved) in journal.before.items():
+                    target.restore(e.held.get(key, (target, saved))[1])
+                try:
+                    if self.block(node.handlers[e.value].body):
+                        self.leave(region, None)
+                except DeadPath:
+                    self.reset(mark)
+            if not raised:
+                for key, (target, _) in journal.before.items():
+                    target.restore(after[key][1])
+                return live
+            if live:
+                # Last, so that it stands for all inputs for which nothing was raised.
+                region.exits.append(Exit(1, None, after))
+            try:
+                extra = self._left_otherwise(region)
+                self.close(region, journal.before)
+            except DeadPath:
+                return False
+            self.path += extra
+        return True
+
+    def _handled(self, handler: Any) -> tuple[str, ...]:
+        """Return the names of the exceptions that a handler takes."""
+        if handler.type is None:
+            return ("Exception",)
+        value = self.evaluate(handler.type)
+        kinds = value if isinstance(value, tuple) else (value,)
+        if handler.name is not None or not all(isinstance(k, ErrorType) for k in kinds):
+            raise self.error("this 'except' is not understood", handler)
+        return tuple(k.name for k in kinds)
 
     # ------------------------------------------------------------ functions
 
@@ -470,6 +529,8 @@ _RULES: dict[type[ast.AST], Callable[[Statements, Any], bool | None]] = {
     ast.Raise: Statements.raising,
     ast.FunctionDef: Statements.define,
     ast.If: Statements.conditional,
+    ast.With: Statements.within,
+    ast.Try: Statements.attempt,
     ast.For: Statements.for_loop,
     ast.While: Statements.while_loop,
     ast.Break: Statements.break_loop,

@@ -291,6 +291,8 @@ def compute(trace: Trace, name: str, dtype: Dtype, values: list[Value]) -> Value
     entry = UFUNCS[name][1]
     if name not in _ANY_INPUT:
         kind = kind_for(dtype)
+        if dtype.kind == "O":
+            return entry(trace, *values)
         values = [trace.numbers.value(trace.numbers.operand(v), kind) for v in values]
         if dtype == BOOL and name in ("add", "maximum"):
             return _logical("or")(trace, *values)
@@ -301,6 +303,8 @@ def compute(trace: Trace, name: str, dtype: Dtype, values: list[Value]) -> Value
 
 def finished(trace: Trace, value: Value, dtype: Dtype) -> Value:
     """Return a result as its dtype holds it."""
+    if dtype.kind == "O":
+        return value
     if dtype == BOOL:
         return trace.numbers.value(trace.truth(value), "bool")
     if dtype.kind in "iu":

@@ -40,10 +40,13 @@ class Sym:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One of several strings, by its position: what a category is to a program."""
+    """One of several strings, by its position: what a category is to a program.
+
+    None stands for a category that may be missing.
+    """
 
     place: str | int
-    options: tuple[str, ...]
+    options: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +62,6 @@ class Guarded:
 
     there: str | int
     value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class MaybeMissing:
-    """A parameter that is a number, or None or NaN."""
-
-    name: str
-    kind: str
 
 
 @dataclass(slots=True, eq=False)

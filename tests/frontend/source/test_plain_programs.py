@@ -1,0 +1,536 @@
+"""Programs as people write and edit them, against rules that are computed independently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddc import ir
+from tests.frontend.source.tracing import array, bits, mismatches
+
+CELLS = 8
+
+RULE_30 = {
+    "operators": """
+def rule30(cells):
+    if len(cells) < 3 or any(c not in (0, 1) for c in cells):
+        raise ValueError(f"rule30: cells must be bits, not {cells}")
+    n = len(cells)
+    return [cells[i - 1] ^ (cells[i] | cells[(i + 1) % n]) for i in range(n)]
+""",
+    "words": """
+def rule30(cells):
+    n = len(cells)
+    new = []
+    for i in range(n):
+        left, mid, right = cells[i - 1], cells[i], cells[(i + 1) % n]
+        new.append(int((left and not (mid or right)) or (not left and (mid or right))))
+    return new
+""",
+    "branches": """
+def rule30(cells):
+    out = []
+    n = len(cells)
+    for i in range(n):
+        left, mid, right = cells[i - 1], cells[i], cells[(i + 1) % n]
+        if left:
+            value = not (mid or right)
+        elif mid:
+            value = True
+        else:
+            value = right == 1
+        out.append(int(value))
+    return out
+""",
+    "early returns in a helper": """
+def _cell(left, mid, right):
+    if left == 1 and mid == 0 and right == 0:
+        return 1
+    if left == 1:
+        return 0
+    return 1 if mid + right >= 1 else 0
+
+def rule30(cells):
+    left = cells[-1:] + cells[:-1]
+    right = cells[1:] + cells[:1]
+    return [_cell(*three) for three in zip(left, cells, right)]
+""",
+    "tuple look-up": """
+RULE = (0, 1, 1, 1, 1, 0, 0, 0)
+def rule30(cells):
+    n = len(cells)
+    return [RULE[4 * cells[i - 1] + 2 * c + cells[(i + 1) % n]] for i, c in enumerate(cells)]
+""",
+    "dict look-up": """
+RULE = {(1, 0, 0): 1, (0, 1, 1): 1, (0, 1, 0): 1, (0, 0, 1): 1}
+def rule30(cells):
+    out = [0] * len(cells)
+    for i, c in enumerate(cells):
+        key = (cells[i - 1], c, cells[i + 1 if i + 1 < len(cells) else 0])
+        out[i] = RULE.get(key, 0)
+    return out
+""",
+    "number of the rule": """
+def rule30(cells):
+    out = [0] * len(cells)
+    for i in range(len(cells)):
+        k = cells[i - 1] * 4 + cells[i] * 2 + cells[(i + 1) % len(cells)]
+        if (30 >> k) % 2 == 1:
+            out[i] += 1
+    return out
+""",
+    "set of patterns": """
+def rule30(cells):
+    on = {(1, 0, 0), (0, 1, 1), (0, 1, 0), (0, 0, 1)}
+    n = len(cells)
+    return [int((cells[i - 1], cells[i], cells[i + 1 - n]) in on) for i in range(n)]
+""",
+    "in place": """
+def rule30(cells):
+    old = list(cells)
+    new = old.copy()
+    for i in range(len(old)):
+        if old[i] == 0 and old[i - 1] == 0:
+            new[i] = old[(i + 1) % len(old)]
+        elif old[i - 1]:
+            new[i] = 1 - max(old[i], old[(i + 1) % len(old)])
+        else:
+            new[i] = 1
+    return new
+""",
+    "functions": """
+from functools import reduce
+from operator import xor
+import itertools
+
+def rule30(cells):
+    step = lambda l, c, r: reduce(xor, [l, c, r, c & r])
+    rights = itertools.chain(cells[1:], cells[:1])
+    return list(map(step, [cells[-1], *cells], cells, rights))
+""",
+    "strings": """
+def rule30(cells):
+    out = []
+    for i in range(len(cells)):
+        word = "on" if cells[i] or cells[(i + 1) % len(cells)] else "off"
+        out.append(int((word == "on") != bool(cells[i - 1])))
+    return out
+""",
+}
+
+
+def rule_30(cells: Any) -> Any:
+    return np.roll(cells, 1) ^ (cells | np.roll(cells, -1))
+
+
+@pytest.mark.parametrize("text", RULE_30.values(), ids=RULE_30.keys())
+def test_rule_30(text: str) -> None:
+    rows = {"cells": bits(CELLS)}
+    type_ = array(ir.BIT, CELLS)
+    assert mismatches(text, {"cells": type_}, type_, rows, rule_30) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        (RULE_30["operators"], "|", "&"),
+        (RULE_30["words"], "or (not left", "or (left"),
+        (RULE_30["branches"], "value = True", "value = False"),
+        (RULE_30["tuple look-up"], "(0, 1, 1", "(1, 1, 1"),
+        (RULE_30["number of the rule"], "30 >>", "110 >>"),
+        (RULE_30["in place"], "(i + 1) % len(old)]\n        elif", "i - 1]\n        elif"),
+    ],
+)
+def test_a_wrong_rule_30_is_traced_as_it_is(text: str, old: str, new: str) -> None:
+    assert old in text
+    rows = {"cells": bits(CELLS)}
+    type_ = array(ir.BIT, CELLS)
+    assert mismatches(text.replace(old, new), {"cells": type_}, type_, rows, rule_30) != []
+
+
+LIFE = {
+    "nested functions": """
+def life(grid):
+    h, w = len(grid), len(grid[0])
+    def alive(r, c):
+        n = 0
+        for dr in (-1, 0, 1):
+            for dc in (-1, 0, 1):
+                if (dr, dc) == (0, 0):
+                    continue
+                n += grid[(r + dr) % h][(c + dc) % w]
+        if grid[r][c] and n in (2, 3):
+            return 1
+        return int(n == 3)
+    return [[alive(r, c) for c in range(w)] for r in range(h)]
+""",
+    "counted": """
+def life(grid):
+    h, w = len(grid), len(grid[0])
+    new = [row[:] for row in grid]
+    for r, row in enumerate(grid):
+        for c, cell in enumerate(row):
+            near = [grid[(r + i - 1) % h][(c + j - 1) % w] for i in range(3) for j in range(3)]
+            others = sum(1 for x in near if x) - cell
+            if others < 2 or others > 3:
+                new[r][c] = 0
+            if others == 3:
+                new[r][c] = 1
+    return new
+""",
+    "rows of sums": """
+def life(grid):
+    def around(line):
+        return zip(line[-1:] + line[:-1], line, line[1:] + line[:1])
+    sums = [[a + b + c for a, b, c in around(row)] for row in grid]
+    columns = [[a + b + c for a, b, c in around(list(column))] for column in zip(*sums)]
+    counts = list(zip(*columns))
+    return [[1 if t == 3 or (t == 4 and x) else 0 for t, x in zip(ts, xs)] for ts, xs in
+            zip(counts, grid)]
+""",
+}
+
+
+def life(grid: Any) -> Any:
+    shifts = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+    count = sum(np.roll(grid, shift, (0, 1)) for shift in shifts)
+    return ((count == 3) | ((grid == 1) & (count == 2))).astype(int)
+
+
+@pytest.mark.parametrize("text", LIFE.values(), ids=LIFE.keys())
+def test_life(text: str) -> None:
+    type_ = array(ir.BIT, 3, 4)
+    rows = {"grid": bits(3, 4)[::3]}
+    assert mismatches(text, {"grid": type_}, type_, rows, life) == []
+
+
+def test_a_wrong_life_is_found() -> None:
+    text = LIFE["nested functions"].replace("(2, 3)", "(3, 4)")
+    type_ = array(ir.BIT, 3, 4)
+    rows = {"grid": bits(3, 4)[::3]}
+    assert mismatches(text, {"grid": type_}, type_, rows, life) != []
+
+
+COMPARATOR = {
+    "first difference": """
+def greater(a, b):
+    for x, y in zip(a, b):
+        if x > y:
+            return 1
+        if x < y:
+            return 0
+    return 0
+""",
+    "while": """
+def greater(a, b):
+    i = 0
+    while i < len(a) and a[i] == b[i]:
+        i += 1
+    return int(i < len(a) and a[i] > b[i])
+""",
+    "break": """
+def greater(a, b):
+    result = 0
+    for x, y in zip(a, b):
+        if x != y:
+            result = x
+            break
+    return result
+""",
+    "else of for": """
+def greater(a, b):
+    for x, y in zip(a, b):
+        if x != y:
+            answer = x == 1
+            break
+    else:
+        answer = False
+    return int(answer)
+""",
+    "lists": """
+def greater(a, b):
+    return int(a > b)
+""",
+    "numbers": """
+def _number(bits):
+    total = 0
+    for bit in bits:
+        total = 2 * total + bit
+    return total
+
+def greater(a, b):
+    return 1 if _number(a) > _number(b) else 0
+""",
+    "next": """
+def greater(a, b):
+    return next((x for x, y in zip(a, b) if x != y), 0)
+""",
+    "recursion": """
+def _greater(a, b, i):
+    if i == len(a):
+        return 0
+    if a[i] == b[i]:
+        return _greater(a, b, i + 1)
+    return a[i]
+
+def greater(a, b):
+    return _greater(a, b, 0)
+""",
+}
+
+
+@pytest.mark.parametrize("text", COMPARATOR.values(), ids=COMPARATOR.keys())
+def test_comparator(text: str) -> None:
+    type_ = array(ir.BIT, 4)
+    both = bits(8)
+    rows = {"a": both[:, :4], "b": both[:, 4:]}
+    found = mismatches(
+        text,
+        {"a": type_, "b": type_},
+        ir.BIT,
+        rows,
+        lambda a, b: int(a.tolist() > b.tolist()),
+    )
+    assert found == []
+
+
+ADDER = {
+    "carry": """
+def add(a, b):
+    carry = 0
+    out = []
+    for x, y in zip(a, b):
+        out.append(x ^ y ^ carry)
+        carry = 1 if x + y + carry >= 2 else 0
+    return out, carry
+""",
+    "divmod": """
+def add(a, b):
+    carry, out = 0, []
+    for k in range(len(a)):
+        carry, bit = divmod(a[k] + b[k] + carry, 2)
+        out += [bit]
+    return out, carry
+""",
+    "majority": """
+def add(a, b):
+    out, carry = [0] * len(a), False
+    for k, (x, y) in enumerate(zip(a, b)):
+        out[k] = int((x != y) != carry)
+        carry = (x and y) or (carry and (x or y))
+    return out, int(bool(carry))
+""",
+}
+
+
+@pytest.mark.parametrize("text", ADDER.values(), ids=ADDER.keys())
+def test_adder(text: str) -> None:
+    def add(a: Any, b: Any) -> Any:
+        total = sum(int(v) << k for x in (a, b) for k, v in enumerate(x))
+        return [[total >> k & 1 for k in range(4)], total >> 4]
+
+    type_ = array(ir.BIT, 4)
+    both = bits(8)
+    rows = {"a": both[:, :4], "b": both[:, 4:]}
+    assert mismatches(text, {"a": type_, "b": type_}, (type_, ir.BIT), rows, add) == []
+
+
+MAJORITY = [
+    "return 1 if sum(1 for x in xs if x) > len(xs) // 2 else 0",
+    "return sorted(xs)[len(xs) // 2]",
+    "return int(2 * sum(xs) > len(xs))",
+    "return int(xs.count(1) > xs.count(0))",
+    "return int(len([x for x in xs if x]) > len([x for x in xs if not x]))",
+    "return sum(xs) // 3",
+    "ones = []\n    for x in xs:\n        if x:\n            ones.append(x)\n"
+    "    return 1 if len(ones) >= 3 else 0",
+    "votes = {0: 0, 1: 0}\n    for x in xs:\n        votes[0] += 1 - x\n        votes[1] += x\n"
+    "    return int(votes[1] > votes[0])",
+]
+
+
+@pytest.mark.parametrize("body", MAJORITY)
+def test_majority(body: str) -> None:
+    text = f"def majority(xs):\n    {body}\n"
+    rows = {"xs": bits(5)}
+    found = mismatches(
+        text, {"xs": array(ir.BIT, 5)}, ir.BIT, rows, lambda xs: int(xs.sum() >= 3)
+    )
+    assert found == []
+
+
+ARGMAX = [
+    "return xs.index(max(xs))",
+    "return max(range(len(xs)), key=lambda i: xs[i])",
+    "return next(i for i, x in enumerate(xs) if x == max(xs))",
+    "best = None\n    where = 0\n    for i, x in enumerate(xs):\n"
+    "        if best is None or x > best:\n            best, where = x, i\n    return where",
+    "i = 0\n    for j in range(1, len(xs)):\n        if xs[j] > xs[i]:\n            i = j\n    return i",
+]
+
+
+@pytest.mark.parametrize("body", ARGMAX)
+def test_argmax(body: str) -> None:
+    values = np.array(np.meshgrid(*[[-1, 0, 1]] * 4)).reshape(4, -1).T
+    found = mismatches(
+        f"def argmax(xs):\n    {body}\n",
+        {"xs": array(ir.Int(-1, 1), 4)},
+        ir.Int(0, 3),
+        {"xs": values},
+        lambda xs: int(np.argmax(xs)),
+    )
+    assert found == []
+
+
+PARITY = [
+    "odd = 0\n    while x:\n        odd ^= x & 1\n        x >>= 1\n    return odd",
+    "odd = False\n    while x > 0:\n        x, odd = x & (x - 1), not odd\n    return int(odd)",
+    "return x.bit_count() % 2",
+    "return sum(x >> k & 1 for k in range(8)) % 2",
+    "while True:\n        if x < 2:\n            break\n        x = (x >> 1) ^ (x & 1)\n    return x",
+]
+
+
+@pytest.mark.parametrize("body", PARITY)
+def test_parity_of_a_number(body: str) -> None:
+    found = mismatches(
+        f"def parity(x):\n    {body}\n",
+        {"x": ir.Int(0, 31)},
+        ir.BIT,
+        {"x": np.arange(32)},
+        lambda x: bin(x).count("1") % 2,
+    )
+    assert found == []
+
+
+def test_continue_break_and_a_symbolic_place() -> None:
+    text = """
+def f(xs, k):
+    xs = list(xs)
+    xs[k] = 1 - xs[k]
+    t = 0
+    for x in xs:
+        if x == 0:
+            continue
+        t += 1
+        if t == 3:
+            break
+    return xs + [t], xs[k], xs[-k]
+"""
+
+    def expected(xs: Any, k: Any) -> Any:
+        flipped = [int(v) ^ (i == k) for i, v in enumerate(xs)]
+        return [[*flipped, min(3, sum(flipped))], flipped[k], flipped[-k]]
+
+    rows = {"xs": np.repeat(bits(4), 4, 0), "k": np.tile(np.arange(4), 16)}
+    params = {"xs": array(ir.BIT, 4), "k": ir.Int(0, 3)}
+    wanted = (array(ir.Int(0, 4), 5), ir.BIT, ir.BIT)
+    assert mismatches(text, params, wanted, rows, expected) == []
+
+
+def test_changes_before_an_early_return_are_kept_apart() -> None:
+    text = """
+def _push(log, a, b):
+    if a:
+        log[0] += 1
+        return 10
+    if b:
+        return 20
+    log[0] += 2
+    return 30
+
+def f(a, b):
+    log = [0]
+    x = _push(log, a, b)
+    y = _push(log, b, a)
+    return x, y, log[0]
+"""
+
+    def expected(a: Any, b: Any) -> Any:
+        def push(p: Any, q: Any) -> tuple[int, int]:
+            return (10, 1) if p else (20, 0) if q else (30, 2)
+
+        (x, m), (y, n) = push(a, b), push(b, a)
+        return [x, y, m + n]
+
+    both = bits(2)
+    rows = {"a": both[:, 0], "b": both[:, 1]}
+    wanted = (ir.INT, ir.INT, ir.INT)
+    assert mismatches(text, {"a": ir.BIT, "b": ir.BIT}, wanted, rows, expected) == []
+
+
+def test_a_list_that_is_one_of_two_is_not_changed_silently() -> None:
+    text = """
+def f(a):
+    left, right = [0, 0], [0, 0]
+    row = left if a else right
+    row[0] = 1
+    return left[0]
+"""
+    with pytest.raises(ir.DdcError, match=r"rules.py:5:5: changing a list"):
+        mismatches(text, {"a": ir.BIT}, ir.BIT, {"a": np.arange(2)}, lambda a: int(a))
+
+
+def test_try_takes_the_errors_that_it_names() -> None:
+    text = """
+def f(a, b):
+    try:
+        x = a // b
+    except ZeroDivisionError:
+        x = -1
+    try:
+        y = (10, 20, 30)[a]
+    except (IndexError, KeyError):
+        return x, 0
+    return x, y
+"""
+
+    def expected(a: Any, b: Any) -> Any:
+        return [int(a) // int(b) if b else -1, (10, 20, 30, 0, 0)[a]]
+
+    rows = {"a": np.repeat(np.arange(5), 3), "b": np.tile(np.arange(3), 5)}
+    params: dict[str, ir.Type] = {"a": ir.Int(0, 4), "b": ir.Int(0, 2)}
+    assert mismatches(text, params, (ir.INT, ir.INT), rows, expected) == []
+
+
+def test_reals() -> None:
+    text = """
+import math
+def risk(age, priors):
+    score = 0.5 * math.log(age) - 1.25
+    if priors >= 3:
+        score += 2 * min(priors, 10) / 4
+    return 1 / (1 + math.exp(-score))
+"""
+
+    def expected(age: Any, priors: Any) -> Any:
+        score = 0.5 * np.log(age) - 1.25 + (priors >= 3) * 2 * min(priors, 10) / 4
+        return 1 / (1 + np.exp(-score))
+
+    rows = {"age": np.linspace(18, 90, 200), "priors": np.arange(200) % 25}
+    from fractions import Fraction
+
+    params: dict[str, ir.Type] = {
+        "age": ir.Real(Fraction(18), Fraction(90)),
+        "priors": ir.Int(0, 99),
+    }
+    found = mismatches(text, params, ir.REAL, rows, expected)
+    assert all(abs(a - b) < 1e-12 for _, a, b in found)
+
+
+def test_values_beyond_the_wanted_type_are_not_hidden() -> None:
+    text = "def f(a, b):\n    return a + b\n"
+    both = bits(2)
+    rows = {"a": both[:, 0], "b": both[:, 1]}
+    params = {"a": ir.BIT, "b": ir.BIT}
+    assert mismatches(text, params, ir.BIT, rows, lambda a, b: int(a) + int(b)) == []
+
+
+def test_values_that_provably_fit_have_the_wanted_type() -> None:
+    from tests.frontend.source.tracing import traced
+
+    text = "def f(a, b):\n    return a + b - a * b\n"
+    module = traced(text, {"a": ir.BIT, "b": ir.BIT}, ir.BIT)
+    assert module.entry.results[0].type == ir.BIT
