@@ -167,14 +167,17 @@ class _Raiser:
         """Return the bit `sum >= least`; without operands it is a literal."""
         if not scaled.operands:
             return int(scaled.bias >= least)
-        plain = set(scaled.weights) == {1} and self._all_bits(scaled)
+        # What all weights have in common is taken out; the sum then passes the next whole number.
+        common = math.gcd(*scaled.weights)
+        weights = tuple(weight // common for weight in scaled.weights)
+        plain = set(weights) == {1} and self._all_bits(scaled)
         return self.builder.op(
             "threshold",
             *scaled.operands,
             name="unit",
             origin=origin,
-            least=least - scaled.bias,
-            weights=None if plain else scaled.weights,
+            least=-((scaled.bias - least) // common),
+            weights=None if plain else weights,
         )
 
     def _all_bits(self, scaled: _Sum) -> bool:
