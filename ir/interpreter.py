@@ -40,6 +40,7 @@ from .scalars import elementwise, working_dtype
 from .sizes import solve_sizes, specialise
 from .types import Type, dims, element, int_bounds, quote
 
+LARGEST_ARRAY = 1 << 30  # entries
 CHUNK = 1 << 21  # how many numbers the values of one block may hold at a time
 NETWORK_OPERANDS = ("dense", "conv", "scale", "embedding")  # the first has lanes, weights have none
 
@@ -194,6 +195,13 @@ def _constant(array: Values) -> Values:
     return np.asarray(array, dtype=object if wide else np.int64)[None]
 
 
+def empty(shape: tuple[int, ...], type_: Type) -> Values:
+    """Return an array to be filled; raises `DdcError` beyond `LARGEST_ARRAY`."""
+    if math.prod(shape) > LARGEST_ARRAY:
+        raise DdcError(f"an array of {math.prod(shape)} entries is too large")
+    return np.empty(shape, dtype=dtype_of(type_))
+
+
 def shape_of(type_: Type) -> tuple[int, ...]:
     """Return the shape of a type without size symbols."""
     return tuple(d.const for d in dims(type_))
@@ -346,7 +354,7 @@ class _Machine:
         trips = [v.extent.evaluate({}) for v in op.loops]
         total = outer.lanes * math.prod(trips)
         shapes = [shape_of(t)[len(trips) :] for t in types]
-        parts = [np.empty((total, *shape), dtype=dtype_of(t)) for shape, t in zip(shapes, types)]
+        parts = [empty((total, *shape), t) for shape, t in zip(shapes, types)]
         done = 0
         for _ in self.enter(op, body):
             self.block(body)
@@ -411,8 +419,7 @@ class _Machine:
             self.values[state.name] = (frame, cast(self.read(state.init), dtype))
         types = [self.plan.types[name] for name in op.results]
         sequences = [
-            np.empty((trips, frame.lanes, *shape_of(t)[1:]), dtype=dtype_of(t))
-            for t, _ in zip(types, body.yields)
+            empty((trips, frame.lanes, *shape_of(t)[1:]), t) for t, _ in zip(types, body.yields)
         ]
         for step in range(trips):
             self.define(loop.var, np.atleast_1d(np.asarray(low + step)))

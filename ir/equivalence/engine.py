@@ -20,6 +20,7 @@ from .sides import CircuitSide, Side, Values
 from .verdict import same_numbers
 
 LARGEST_WORK = 1 << 43  # gates times assignments; a minute or two
+LARGEST_DRAWING = 1 << 24  # gates of all diagrams
 VALUE_BLOCK = 1 << 15  # assignments at a time where values are not bit planes
 
 
@@ -56,6 +57,7 @@ class Problem:
     budget: int = 1 << 24
     tolerance: float = 1e-12
     work: int = 0  # gates times assignments so far
+    drawn: int = 0  # gates of diagrams so far
     nodes: int = NODE_BUDGET  # of the next diagram; halved by each one that does not fit
     values: list[tuple[int, ...] | None] = field(init=False)
 
@@ -223,6 +225,8 @@ def _first(
     if total is None:
         raise _OpenError
     small = total <= problem.budget
+    if not small and problem.drawn > LARGEST_DRAWING:
+        raise _OpenError
     try:
         return _first_by_gates(problem, positions, conditions, outputs, small)
     except (NotLoweredError, TooManyGatesError):
@@ -261,7 +265,8 @@ def _first_by_gates(
             raise _OpenError
         number = first_assignment(program, leaves)
         return None if number is None else tuple(space.digits(number))
-    if leaves.tables:
+    problem.drawn += len(gates.kind)
+    if leaves.tables or problem.drawn > LARGEST_DRAWING:
         raise _OpenError
     for k, size in enumerate(space.sizes):
         bound = gates.number(size)

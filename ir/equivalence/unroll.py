@@ -23,6 +23,7 @@ from .circuit import Circuit, TooLargeError, UnsupportedError
 Nodes = NDArray[Any]  # an object array of node numbers in the shape of the value
 
 MOST_CONSTANT_ENTRIES = 1 << 22
+LARGEST_RUN = 3_000_000  # ops, loops counted through; some twenty seconds
 
 
 def unroll(
@@ -74,11 +75,15 @@ class _Unroller:
         self.circuit = circuit
         self.values: dict[str, Nodes] = {}
         self.indices: dict[str, int] = {}
+        self.steps = 0
         self.types = types
         self.module = module
         self.constants: dict[str, Nodes] = {}
 
     def block(self, block: Block) -> None:
+        self.steps += 1 + len(block.ops)
+        if self.steps > LARGEST_RUN:
+            raise TooLargeError(f"the program runs more than {LARGEST_RUN} ops")
         for op in block.ops:
             if op.body is not None:
                 _STRUCTURED[op.code](self, op, op.body)
@@ -92,9 +97,9 @@ class _Unroller:
 
     def each(self, function: Callable[..., int], *arrays: Nodes) -> Nodes:
         """Apply a function of nodes entry by entry; scalars go with arrays."""
-        shape = max((a.shape for a in arrays), key=len)
-        if not shape:
+        if not any(a.ndim for a in arrays):
             return _one(function(*(a.item() for a in arrays)))
+        shape = max((a.shape for a in arrays), key=len)
         result = np.empty(shape, dtype=object)
         flat = [a.ravel() if a.shape else itertools.repeat(a.item()) for a in arrays]
         result.ravel()[:] = [function(*entries) for entries in zip(*flat)]

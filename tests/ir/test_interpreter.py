@@ -376,6 +376,18 @@ def test_scan_states_are_exact() -> None:
     assert final.tolist() == 10**30
 
 
+@pytest.mark.parametrize("code", ["map", "scan"])
+def test_arrays_that_no_memory_holds_are_refused(code: str) -> None:
+    b = Builder()
+    loop = b.loop("i", 0, 10**12)
+    if code == "map":
+        (out,) = b.map([loop], [], [loop.var], ["y"])
+    else:
+        out, _ = b.scan(loop, [State("s", BIT, 0)], [], ["s"], ["s"], ["y", "final"])
+    with pytest.raises(DdcError, match="too large"):
+        run(make(b, {}, [out]), {})
+
+
 def test_nothing_is_near_a_nan() -> None:
     with pytest.raises(DdcError, match="no nearest int"):
         apply("round", [reals(1)], [[math.inf]])

@@ -27,6 +27,8 @@ from ddc.ir import (
     claim,
 )
 from ddc.ir.equivalence import Verdict, compare, same_structure
+from ddc.ir.equivalence.circuit import Circuit, TooLargeError
+from ddc.ir.equivalence.unroll import input_nodes, unroll
 from ddc.ir.sizes import instantiate
 from tests.ir.equivalence.programs import (
     N,
@@ -310,6 +312,21 @@ def test_what_is_too_hard_is_labelled_tested() -> None:
     assert verdict.evidence == claim("tested", inputs=1000, generator="uniform", seed=3)
 
 
+def test_loops_without_end_are_not_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10^9 iterations make no new value after the first, and are counted all the same."""
+    monkeypatch.setattr("ddc.ir.equivalence.unroll.LARGEST_RUN", 1000)
+
+    def body(b: Builder, x: list[str]) -> str:
+        loop = b.loop("i", 0, 10**9)
+        with b.body() as ops:
+            value = b.op("and", x[0], x[1])
+        return b.reduce("or", [loop], ops, value, "any")
+
+    circuit, program = Circuit(), on_entries(2, body)
+    with pytest.raises(TooLargeError):
+        unroll(program, program.entry, {}, circuit, input_nodes(circuit, program.entry))
+
+
 def test_budget_zero_leaves_only_diagrams() -> None:
     verdict = compare(rule30(), rule30_table(), {"N": 5}, budget=1)
     assert verdict.evidence == claim("proved", "diagrams", inputs=3, outputs=5)
@@ -365,7 +382,12 @@ def test_mutants_of_random_programs(budget: int) -> None:
 
 
 def test_inputs_that_do_not_matter_have_values_of_their_types() -> None:
-    types: dict[str, Type] = {"p": BIT, "r": Real(Fraction(1, 2), None), "n": Int(5, None), "m": Int(None, -3)}
+    types: dict[str, Type] = {
+        "p": BIT,
+        "r": Real(Fraction(1, 2), None),
+        "n": Int(5, None),
+        "m": Int(None, -3),
+    }
     b = Builder(list(types))
     a = finish(b, types, [b.op("const", "p")])
     b = Builder(list(types))
