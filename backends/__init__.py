@@ -17,6 +17,7 @@ GROUP = "ddc.backends"
 # name -> "module:function"; the function takes a module and options of its own
 BUILT_IN: Mapping[str, str] = {
     "python": "ddc.backends.python:emit",
+    "c": "ddc.backends.c:text",
 }
 
 

@@ -9,8 +9,8 @@ from ddc.ir import DdcError, UsageError, print_module
 from . import driver
 from .inspection import Inspection
 from .options import Options
-from .output import check_writable, say, write_text
-from .targets import SUFFIXES, emit, suffix_of
+from .output import check_writable, say, write_files, write_text
+from .targets import SUFFIXES, emit, files, suffix_of
 
 EXIT_MISMATCH = 3
 
@@ -35,8 +35,10 @@ def compile_models(arguments: argparse.Namespace) -> int:
         say(f"ddc: note: {refusal}; this is the network-level IR", options.quiet)
         write_text(arguments.out, print_module(refusal.network))
         return 0
-    text = emit(compiled, target, options.style)
-    write_text(arguments.out, text)
+    if arguments.out in (None, "-"):
+        write_text(arguments.out, emit(compiled, target, options.style))
+    else:
+        write_files(files(compiled, arguments.out, target, options.style))
     for note in compiled.notes:
         say(f"ddc: note: {note}", options.quiet)
     if arguments.out is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,6 +65,15 @@ def write_text(path: str | None, text: str) -> None:
         return
     with whole_file(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def write_files(contents: Mapping[str, bytes]) -> None:
+    """Write several files that belong together: all of them, or none where one cannot be."""
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            file = stack.enter_context(whole_file(path))
+            file.write(content)
+            file.flush()
 
 
 def say(text: str, quiet: bool = False) -> None:

@@ -14,8 +14,8 @@ from ddc.ir import DdcError, Evidence, Module, dims, print_module
 
 from . import driver
 from .options import Options
-from .output import whole_file
-from .targets import emit, suffix_of
+from .output import write_files
+from .targets import emit, files, suffix_of
 
 
 class Program:
@@ -56,9 +56,7 @@ class Program:
 
     def save(self, path: str, style: str = "plain") -> None:
         """Write the program; the suffix picks the target, the file is written whole or not at all."""
-        text = emit(self._compiled, suffix_of(path), style)
-        with whole_file(path) as file:
-            file.write(text.encode("utf-8"))
+        write_files(files(self._compiled, path, suffix_of(path), style))
 
     @cached_property
     def _function(self) -> Callable[..., Any]:

@@ -39,3 +39,14 @@ def emit(compiled: Compiled, target: str, style: str = "plain") -> str:
         return print_module(compiled.module)
     text: str = backend(target)(compiled.module, style=style, meta=compiled.meta)
     return text
+
+
+def files(compiled: Compiled, path: str, target: str, style: str = "plain") -> dict[str, bytes]:
+    """Return every file that belongs to an output, by path: C has a header too."""
+    if target == "c":
+        from ddc.backends import c
+
+        header = Path(path).with_suffix(".h")
+        source = c.emit(compiled.module, compiled.meta, header.name)
+        return {path: source.source.encode("utf-8"), str(header): source.header.encode("utf-8")}
+    return {path: emit(compiled, target, style).encode("utf-8")}
