@@ -158,7 +158,7 @@ def pipeline(options: Options, network: Network) -> str:
         return options.passes
     if not is_network(network.module):
         return "fold,hoist,dce"
-    steps = [step for step in DEFAULT.split(",")]
+    steps = DEFAULT.split(",")
     if options.size == "fixed":
         steps.remove("generalise")
     return ",".join(steps)

@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ddc.ir import UsageError
+
 
 @dataclass(frozen=True)
 class Options:
@@ -29,6 +31,18 @@ class Options:
     print_ir_after: tuple[str, ...] = ()
     print_ir_after_all: bool = False
     print_ir_after_change: bool = False
+
+    @staticmethod
+    def given(keywords: dict[str, Any]) -> Options:
+        """Return the options given as keywords; `UsageError` for one that does not exist."""
+        known = {field.name for field in fields(Options)}
+        named = {"factory" if key == "model" else key: v for key, v in keywords.items()}
+        for key in named:
+            if key not in known:
+                raise UsageError(
+                    f"there is no option {key!r}; there are {', '.join(sorted(known))}"
+                )
+        return Options(**{"quiet": True, **named})
 
     @staticmethod
     def of(arguments: argparse.Namespace) -> Options:

@@ -99,11 +99,11 @@ class Program:
 def compile(*models: Any, **options: Any) -> Program:
     """Compile trained networks (paths, or one `torch.nn.Module`) into a program.
 
-    Keywords are the long options of the command line (`input`, `output`, `name`, `style`, `size`,
-    `require`, `allow_inexact`, `passes` …). Raises `DdcError` for bad input, `MismatchError` where
-    the program would differ from the network.
+    Keywords are the long options of the command line (`input`, `output`, `name`, `data`, `style`,
+    `size`, `require`, `allow_inexact`, `passes`, `model` …). Raises `DdcError` for bad input,
+    `MismatchError` where the program would differ from the network.
     """
-    return Program(driver.compile_models(models, Options(**{"quiet": True, **options})))
+    return Program(driver.compile_models(models, Options.given(options)))
 
 
 def load(path: str | Path) -> Program:

@@ -63,7 +63,7 @@ def test_state_dict_and_safetensors_with_a_factory(tmp_path: Path) -> None:
         options = (
             {} if name.endswith("safetensors") else {"input": "cells: bit[6]", "output": "step"}
         )
-        program = ddc.compile(str(tmp_path / name), factory=factory, **options)
+        program = ddc.compile(str(tmp_path / name), model=factory, **options)
         assert proved(program) and follows(program, 255)
 
 
