@@ -283,7 +283,12 @@ def test_large_constants_read_back_and_are_left_out_of_dumps() -> None:
     dense = rng.normal(size=(30, 4)).astype(np.float32)
     strided = rng.normal(size=(4, 30)).T
     sparse = np.where(rng.random(4000) < 0.01, rng.normal(size=4000), 0.0)
-    arrays: list[tuple[str, np.ndarray[Any, Any]]] = [("d", dense), ("t", strided), ("s", sparse), ("z", np.zeros(2_000_000))]
+    arrays: list[tuple[str, np.ndarray[Any, Any]]] = [
+        ("d", dense),
+        ("t", strided),
+        ("s", sparse),
+        ("z", np.zeros(2_000_000)),
+    ]
     function = ir.parse("func @f() -> (%y: bit) { return 1 }").entry
     named = tuple((name, ir.Constant(array)) for name, array in arrays)
     module = ir.Module((function,), named)
