@@ -164,10 +164,57 @@ def _passes_parser() -> argparse.ArgumentParser:
 
 def _learn_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ddc learn", description="Train a network that distils well.")
-    parser.add_argument("kind", metavar="KIND")
-    parser.add_argument("data", metavar="DATA")
-    parser.add_argument("-o", dest="out", metavar="MODEL", required=True)
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    _learn_essence_options(
+        kinds.add_parser(
+            "essence",
+            help="subconcepts, differentiae, concepts: every unit a fit of its own",
+            description="Learn an essence network from samples with labels, no back-propagation.",
+        )
+    )
     return parser
+
+
+def _learn_essence_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help=".npz with x and y, or .csv with a column y")
+    parser.add_argument("-o", dest="out", metavar="MODEL", required=True, help=".pt")
+    parser.add_argument("--symbolic", action="store_true", help="whole weights and sign units")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--subconcepts",
+        type=int,
+        metavar="K",
+        help="how many in all; 0: one per sample; default: as few as planes tell apart",
+    )
+    parser.add_argument(
+        "--margin-ratio",
+        type=float,
+        default=0.0,
+        metavar="R",
+        help="share of its margin that a unit keeps when pruned; inf: no pruning; default 0",
+    )
+    parser.add_argument(
+        "--strictness",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="where planes stand between subconcepts, -1 to 1; default 0, half way",
+    )
+    parser.add_argument("--input", metavar="SIG", help='inputs, such as "cells: bit[20]"')
+    parser.add_argument(
+        "--output", metavar="DECISION", help="step, sign, argmax, softmax or raw (probabilities)"
+    )
+    parser.add_argument(
+        "--scale",
+        action="append",
+        default=[],
+        metavar="NAME=F",
+        help="an input's weight in the grouping",
+    )
+    parser.add_argument(
+        "--allow-constant", action="store_true", help="learn from labels that are all the same"
+    )
+    _progress_options(parser)
 
 
 # command -> its parser and the function in `ddc.commands` that does it

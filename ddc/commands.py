@@ -108,5 +108,8 @@ def list_passes(arguments: argparse.Namespace) -> int:
 
 
 def learn_network(arguments: argparse.Namespace) -> int:
-    """`ddc learn`: train a network (its kinds come with the issues that build them)."""
-    raise UsageError(f"there is no kind of network {arguments.kind!r} to learn yet")
+    """`ddc learn`: train a network that distils well."""
+    from .learning import learn_file
+
+    learn_file(arguments)
+    return 0

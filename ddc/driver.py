@@ -11,6 +11,7 @@ from ddc.ir import (
     DdcError,
     Evidence,
     EvidenceError,
+    Function,
     MismatchError,
     Module,
     Param,
@@ -25,6 +26,7 @@ from ddc.passes import DEFAULT, Context, Declined, run
 from ddc.passes import parse as parse_passes
 from ddc.passes.pipeline import title
 from ddc.passes.raising import is_network
+from ddc.passes.unify import unify
 
 from . import proof
 from .inspection import Inspection
@@ -135,13 +137,12 @@ def compile_models(
     Raises `NotRaised` where no raiser takes it, `MismatchError` where the program differs from
     the network, `EvidenceError` where less is shown than `require` asks.
     """
-    if len(models) != 1:
-        raise DdcError(
-            "several models of one task at different sizes are not compiled together yet"
-        )
-    network = read_network(models[0], options)
-    context = _context(network, options)
-    compiled = _compile(network, options, context, inspection or Inspection(options))
+    look = inspection or Inspection(options)
+    networks = [read_network(model, options) for model in models]
+    if len(networks) == 1:
+        compiled = _compile(networks[0], options, _context(networks[0], options), look)
+    else:
+        compiled = _compile_sizes(networks, options, look)
     _require(compiled.module.entry.evidence, options.require)
     return compiled
 
@@ -169,9 +170,7 @@ def _compile(
 ) -> Compiled:
     source = network.module
     try:
-        program = run(source, pipeline(options, network), context, inspection.instruments())
-    except Declined as declined:
-        raise NotRaised(str(declined), source) from None
+        program = _raised(network, pipeline(options, network), context, inspection)
     finally:
         inspection.finish()
     if not is_network(source):
@@ -179,11 +178,47 @@ def _compile(
     claims = proof.prove(program, source, context, options.allow_inexact)
     proof.note_float32(source, context)
     inferred = tuple(e for e in program.entry.evidence if e.kind == "inferred")
-    network_digest = network.metadata.model.removeprefix("sha256:")
-    program_digest = digest(print_function(program.entry.bare())).removeprefix("sha256:")
-    checked = bound(claims, program_digest, network_digest)
+    checked = _bound(claims, program.entry, network)
     marked = replace(program.entry, evidence=(*checked, *inferred))
     return Compiled(check(program.with_entry(marked)), network.metadata, context.notes)
+
+
+def _compile_sizes(
+    networks: Sequence[Network], options: Options, inspection: Inspection
+) -> Compiled:
+    """Compile one task trained at several sizes; the program is proved at each of them."""
+    first = networks[0]
+    name = first.module.entry.name
+    steps = [s for s in pipeline(options, first).split(",") if s not in ("generalise", "name")]
+    contexts = [_context(network, options) for network in networks]
+    programs = [
+        _raised(network, ",".join(steps), context, inspection)
+        for network, context in zip(networks, contexts)
+    ]
+    context = contexts[0]
+    program = run(unify(programs, context), "fold,dce,name", context)
+    inspection.finish()
+    claims: list[Evidence] = []
+    for network, own in zip(networks, contexts):
+        found = proof.prove(program, network.module, own, options.allow_inexact)
+        proof.note_float32(network.module, context)
+        claims += _bound(found, program.entry, network)
+        for note in own.notes:
+            context.note(note)
+    entry = replace(program.entry, name=name, evidence=(*claims, *program.entry.evidence))
+    return Compiled(check(program.with_entry(entry)), first.metadata, context.notes)
+
+
+def _raised(network: Network, steps: str, context: Context, inspection: Inspection) -> Module:
+    try:
+        return run(network.module, steps, context, inspection.instruments())
+    except Declined as declined:
+        raise NotRaised(str(declined), network.module) from None
+
+
+def _bound(claims: Sequence[Evidence], entry: Function, network: Network) -> tuple[Evidence, ...]:
+    program_digest = digest(print_function(entry.bare())).removeprefix("sha256:")
+    return bound(claims, program_digest, network.metadata.model.removeprefix("sha256:"))
 
 
 def _rewritten(network: Network, program: Module, context: Context) -> Compiled:

@@ -310,7 +310,7 @@ def _smallest(entry: Function, symbols: _Symbols, module: Module) -> Function | 
         substituted = _substitute(entry, symbols, sizes)
         if not _reach_fits(substituted, least):
             continue
-        generic = _widen_results(substituted, module)
+        generic = widen_results(substituted, module)
         if generic is None:
             continue
         # Exact by construction, and checked: at the trained sizes it is what came in.
@@ -397,7 +397,7 @@ def _generic_index(op: Op, symbols: _Symbols) -> tuple[Index, ...]:
     return tuple(found)
 
 
-def _widen_results(function: Function, module: Module) -> Function | None:
+def widen_results(function: Function, module: Module) -> Function | None:
     """Return the function with the result types that its body now has, None if it is wrong."""
     probe = replace(function, results=(), body=replace(function.body, yields=()))
     candidate = module.with_entry(probe)

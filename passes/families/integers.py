@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ddc.ir.exact.activation import Activation
 from ddc.ir.exact.sources import Floats, Ints, Rows, per_row
 from ddc.passes.base import Declined
 
-LARGEST = 1 << 62
+Bools = NDArray[np.bool_]
+
 NOISY = 1 << 12  # coprime weights beyond this look like noise on smaller ones
 MULTIPLIERS = 12  # the simplest weights are tried with the least one at 1, 2, …
 
@@ -96,9 +98,9 @@ def comparing(rows: Rows, activation: Activation, low: Ints, high: Ints) -> Unit
     noisy = ~fits | (largest > NOISY)
     found = Units(rows.starts, rows.columns, weights, offset, outcomes)
     if noisy.any():
-        found = _simplified(found, rows, bias, activation.outcomes, noisy, low, high)
-    if bool((~fits & noisy).any()) and found.simplified < int(noisy.sum()):
-        raise Declined("a unit's weights have no short common scale")
+        found, done = _simplified(found, rows, bias, activation.outcomes, noisy, low, high)
+        if bool((~fits & ~done).any()):
+            raise Declined("a unit's weights have no short common scale")
     return _upright(found)
 
 
@@ -144,7 +146,7 @@ def _unit_of(weights: Floats, bias: Floats) -> Fraction:
 
 def _binary(
     rows: Rows, bias: Floats, per_unit: bool
-) -> tuple[Ints, Ints, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+) -> tuple[Ints, Ints, Bools]:
     """Return weights and biases as integers, scaled by powers of two, and which units fit."""
     if _whole(rows.weights) and _whole(bias):
         return rows.weights.astype(np.int64), bias.astype(np.int64), np.ones(rows.count, bool)
@@ -196,14 +198,14 @@ def _simplified(
     rows: Rows,
     bias: Floats,
     outcomes: tuple[int, int, int],
-    noisy: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    noisy: Bools,
     low: Ints,
     high: Ints,
-) -> Units:
-    """Return the units with simpler weights wherever that provably changes no decision."""
+) -> tuple[Units, Bools]:
+    """Return the units with simpler weights wherever that provably changes no decision, and which."""
     assert units.outcomes is not None
     weights, offset, shown = units.weights.copy(), units.bias.copy(), units.outcomes.copy()
-    count = 0
+    done = np.zeros(units.count, dtype=bool)
     for unit in np.flatnonzero(noisy).tolist():
         part = slice(int(rows.starts[unit]), int(rows.starts[unit + 1]))
         columns = rows.columns[part]
@@ -212,13 +214,14 @@ def _simplified(
             continue
         weights[part], offset[unit] = found
         shown[unit, 1] = outcomes[0]  # the sum is never 0
-        count += 1
-    if count and bool((weights == 0).any()):
-        kept = weights != 0
-        counts = np.bincount(units.owners[kept], minlength=units.count)
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        return Units(starts, units.columns[kept], weights[kept], offset, shown, simplified=count)
-    return Units(units.starts, units.columns, weights, offset, shown, simplified=count)
+        done[unit] = True
+    kept = weights != 0
+    starts = np.concatenate([[0], np.cumsum(np.bincount(units.owners[kept], minlength=units.count))])
+    count = int(done.sum())
+    found_units = Units(
+        starts, units.columns[kept], weights[kept], offset, shown, simplified=count
+    )
+    return found_units, done
 
 
 def _simplest(weights: Floats, bias: float, low: Ints, high: Ints) -> tuple[Ints, int] | None:
@@ -240,7 +243,7 @@ def _simplest(weights: Floats, bias: float, low: Ints, high: Ints) -> tuple[Ints
         else:
             found = _margin(weights, bias, whole, scale, extent, low, high)
             if found is not None:
-                return whole.astype(np.int64), found
+                return found
     return None
 
 
@@ -252,8 +255,8 @@ def _margin(
     extent: Floats,
     low: Ints,
     high: Ints,
-) -> int | None:
-    """Return the integer bias for these weights if the noise can never reach the next integer.
+) -> tuple[Ints, int] | None:
+    """Return coprime weights and a bias if the noise can never reach the next integer.
 
     `weights @ x + bias` has the sign of `n + bias / scale + e` with the integer n = `whole @ x`
     and |e| at most the error below; exact rational arithmetic throughout.
@@ -273,4 +276,4 @@ def _margin(
         return None
     if above <= most_ and not above + ratio - error > 0:
         return None
-    return 1 - above
+    return whole.astype(np.int64) // divisor, 1 - above // divisor

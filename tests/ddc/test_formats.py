@@ -141,7 +141,32 @@ def test_real_networks_are_written_as_they_are(
     assert np.allclose(np.load(tmp_path / "y.npy"), [0.5, -0.5, 0.5, -0.5])
 
 
-def test_several_models_are_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    model = str(ROOT / "examples/life/model.pt")
-    with pytest.raises(DdcError):
-        ddc.compile(model, model)
+def votes(folder: Path, size: int, least: float) -> str:
+    """Write a network that says whether more than `least` of `size` bits are 1."""
+    layer = (np.ones((1, size)), np.array([-least]))
+    return layers_file(folder / f"votes{size}.pt", [layer], f"votes: bit[{size}]", "step")
+
+
+def test_constants_follow_the_size_of_several_networks(tmp_path: Path) -> None:
+    majority = ddc.compile(*(votes(tmp_path, n, n / 2) for n in (5, 6, 9)))
+    assert [claim.kind for claim in majority.evidence] == ["proved"] * 3 + ["inferred"]
+    for size in range(1, 12):
+        for ones in range(size + 1):
+            assert int(majority([1] * ones + [0] * (size - ones))) == int(ones > size / 2)
+    all_but_one = ddc.compile(*(votes(tmp_path, n, n - 1.5) for n in (4, 7)))
+    assert int(all_but_one([1] * 8 + [0])) == 1 and int(all_but_one([1] * 7 + [0, 0])) == 0
+
+
+def test_what_two_sizes_leave_open_is_said(tmp_path: Path) -> None:
+    program = ddc.compile(*(votes(tmp_path, n, n / 2) for n in (5, 9)))
+    assert any("one more size would tell" in note for note in program.notes)
+
+
+def test_networks_of_different_tasks_are_no_sizes(tmp_path: Path) -> None:
+    odd = votes(tmp_path, 5, 2.5)
+    with pytest.raises(DdcError, match="different inputs"):
+        ddc.compile(odd, str(ROOT / "examples/comparator/model.pt"))
+    with pytest.raises(DdcError, match="the same sizes"):
+        ddc.compile(odd, odd)
+    with pytest.raises(DdcError, match="no simple expression"):
+        ddc.compile(*(votes(tmp_path, n, least) for n, least in ((6, 1.5), (7, 4.5), (8, 2.5))))
