@@ -63,7 +63,10 @@ def index_range(
         floor = low.const
     elif all(isinstance(s, str) and c > 0 and s in smallest for s, c in low.terms):
         floor = low.const + sum(c * smallest[str(s)] for s, c in low.terms)
-    return floor, high.const if high.is_const else None
+    top = high.const if high.is_const else None
+    if floor is not None and top is not None and top < floor:
+        return floor, floor  # inside a loop that never runs: a type that is not empty
+    return floor, top
 
 
 @dataclass

@@ -129,3 +129,34 @@ def test_huge_text(name: str) -> None:
     found = answer(text)
     assert isinstance(found, ir.Module) == good
     assert good or len(str(found)) < 10_000
+
+
+EMPTY_LOOP = """\
+func @f(%x: bit[4]) -> (%y: int) {{
+  %m = map %i in 2..2 {{
+    %k = index 2*%i - 1
+    %r = {op}
+    yield %r
+  }}
+  %y = const 1
+  return %y
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        "onehot %i size 3",
+        "table [5] of %i",
+        "floordiv 1, %k",
+        "mod 1, %i",
+        "embedding %i, @w",
+        "pow %i, %k",
+        "gather %x, %k border wrap",
+        "mul %i, %k",
+    ],
+)
+def test_ops_inside_a_loop_that_never_runs(op: str) -> None:
+    constant = "\nconst @w = real[3, 1] float32 [[1.0], [2.0], [3.0]]\n" if "@w" in op else ""
+    assert isinstance(answer(EMPTY_LOOP.format(op=op) + constant), ir.Module)
