@@ -251,9 +251,7 @@ def _repeat(trace: Trace, a: Value, repeats: Value, axis: Value = None) -> Value
     times = _wholes(trace, repeats)
     trace.charge(given.data.size * max((*times, 0)))
     many = times[0] if len(times) == 1 else times
-    return new_array(
-        _shaped(trace, np.repeat, given.data, many, _option(trace, axis)), given.dtype
-    )
+    return new_array(_shaped(trace, np.repeat, given.data, many, _option(trace, axis)), given.dtype)
 
 
 def _tile(trace: Trace, value: Value, reps: Value) -> Value:
@@ -301,7 +299,9 @@ def _windows(trace: Trace, x: Value, window_shape: Value, axis: Value = None) ->
     return new_array(view.copy(), given.dtype)
 
 
-def _take(trace: Trace, a: Value, indices: Value, axis: Value = None, mode: Value = "raise") -> Value:
+def _take(
+    trace: Trace, a: Value, indices: Value, axis: Value = None, mode: Value = "raise"
+) -> Value:
     given, places = as_array(trace, a), as_array(trace, indices)
     if axis is None:
         given = new_array(given.data.reshape(-1), given.dtype)
@@ -324,7 +324,12 @@ def _where(trace: Trace, condition: Value, *sides: Value) -> Value:
     mask = as_array(trace, condition)
     samples = [s if is_number(s) or isinstance(s, Arr) else as_array(trace, s) for s in sides]
     dtype = probe(trace, lambda a, b: np.where(np.empty(0, bool), a, b), *samples)
-    columns = [mask, *(as_array(trace, s, dtype) for s in samples)]
+    columns = [mask]
+    for side in samples:
+        if isinstance(side, Arr):
+            columns.append(as_array(trace, side, dtype))
+        else:
+            columns.append(from_flat((), [cast(trace, side, dtype)], dtype))
     shape = broadcast_shape(trace, [c.shape for c in columns])
     flats = [np.broadcast_to(c.data, shape).ravel().tolist() for c in columns]
     found = [trace.pick_one(trace.truth(c), a, b) for c, a, b in zip(*flats)]
@@ -332,7 +337,11 @@ def _where(trace: Trace, condition: Value, *sides: Value) -> Value:
 
 
 def _select(trace: Trace, condlist: Value, choicelist: Value, default: Value = 0) -> Value:
-    result = default
+    choices = [*trace.plain_list(choicelist), default]
+    given = [c if is_number(c) or isinstance(c, Arr) else as_array(trace, c) for c in choices]
+    dtype = probe(trace, lambda *cs: np.empty(0, np.result_type(*cs)), *given)
+    choicelist = Items([as_array(trace, g, dtype) for g in given[:-1]])
+    result: Value = as_array(trace, given[-1], dtype)
     pairs = list(zip(trace.plain_list(condlist), trace.plain_list(choicelist)))
     for condition, choice in reversed(pairs):
         result = _where(trace, condition, choice, result)
@@ -409,7 +418,11 @@ def _reduced(
     kept = [k for k in range(ndim) if k not in axes]
     moved = np.transpose(given.data, (*kept, *axes))
     outer = tuple(given.shape[k] for k in kept)
-    lines = moved.reshape((math.prod(outer), -1)) if given.data.size else np.empty((math.prod(outer), 0), object)
+    lines = (
+        moved.reshape((math.prod(outer), -1))
+        if given.data.size
+        else np.empty((math.prod(outer), 0), object)
+    )
     found = [combine(list(line)) for line in lines]
     shape = tuple(1 if k in axes else n for k, n in enumerate(given.shape)) if keepdims else outer
     return from_flat(shape, found, given.dtype if dtype is None else dtype)
@@ -639,7 +652,9 @@ def _elementwise(name: str) -> Callable[..., Value]:
         if mask is not True:
             result = _where(trace, mask, result, out)
         trace.touch(out.buffer)
-        out.data[...] = _shaped(trace, np.broadcast_to, converted(trace, result, out.dtype).data, out.shape)
+        out.data[...] = _shaped(
+            trace, np.broadcast_to, converted(trace, result, out.dtype).data, out.shape
+        )
         return out
 
     return call
@@ -838,8 +853,11 @@ GRIDS = {"np.ogrid": _grid(False), "np.mgrid": _grid(True)}
 
 NUMPY: dict[str, Value] = {
     **{name: Builtin(f"np.{name}", call) for name, call in _FUNCTIONS.items()},
-    **{name: DType(np.dtype(name.rstrip('_'))) for name in _SCALARS},
-    **{name: Builtin(name, None) for name in ("ndarray", "integer", "floating", "number", "generic")},
+    **{name: DType(np.dtype(name.rstrip("_"))) for name in _SCALARS},
+    **{
+        name: Builtin(name, None)
+        for name in ("ndarray", "integer", "floating", "number", "generic")
+    },
     "bool": DType(BOOL),
     "True_": True,
     "False_": False,

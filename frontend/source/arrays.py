@@ -372,5 +372,3 @@ def conversion(dtype: Dtype) -> Any:
         return as_array(trace, value, dtype) if is_number(value) else converted(trace, found, dtype)
 
     return call
-
-

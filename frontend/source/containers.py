@@ -124,7 +124,11 @@ class Containers(Machine):
             return self.graph.table([int(o == b) for o in a.options], a.place)
         if not isinstance(b, Name):
             return 0
-        places = [self.graph.table([a.options.index(o) if o in a.options else -1 for o in b.options], b.place)]
+        places = [
+            self.graph.table(
+                [a.options.index(o) if o in a.options else -1 for o in b.options], b.place
+            )
+        ]
         return self.graph.eq(a.place, places[0])
 
     def _order(self, sign: str, xs: list[Value], ys: list[Value]) -> Operand:
@@ -177,7 +181,7 @@ class Containers(Machine):
     def _in_range(self, values: range, item: Value) -> Operand:
         if not isinstance(item, Sym):
             return int(item in values)
-        x = self.numbers.whole(item.name)
+        x = item.name
         if not len(values):
             return 0
         if not self.graph.is_int(x):
@@ -387,7 +391,11 @@ class Containers(Machine):
             return None
         values = self.graph.levels(key.name)
         results = [other, *(v for _, v in matches)]
-        if values is None or len(values) > 4096 or {kind_of(v) for v in results if is_number(v)} != {"int"}:
+        if (
+            values is None
+            or len(values) > 4096
+            or {kind_of(v) for v in results if is_number(v)} != {"int"}
+        ):
             return None
         if not all(isinstance(v, int) for v in results):
             return None
@@ -487,4 +495,3 @@ def _plain(value: Any) -> int | float:
 
 def _wider(kinds: set[str]) -> str:
     return "truth" if kinds <= {"bool", "int"} else "number"
-

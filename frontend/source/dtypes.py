@@ -28,9 +28,7 @@ KIND = {"b": "bool", "i": "int", "u": "int", "f": "float", "O": "object"}
 _EXACT = {8: 1 << 53, 4: 1 << 24, 2: 1 << 11}  # ints that a float of so many bytes holds
 OBJECT = np.dtype(object)
 _NAMES = {"int": INT64, "float": FLOAT64, "bool": BOOL, "object": OBJECT}
-_KNOWN = (
-    "bool object int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 intp".split()
-)
+_KNOWN = "bool object int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 intp".split()
 
 
 def dtype_of(trace: Trace, value: Value) -> Dtype:
@@ -41,7 +39,9 @@ def dtype_of(trace: Trace, value: Value) -> Dtype:
         return _NAMES[value.name]
     if isinstance(value, str) and (value in _KNOWN or value in _NAMES):
         return _NAMES.get(value) or np.dtype(value)
-    raise trace.error(f"the dtype {shown(value) if isinstance(value, str) else ''} is not understood")
+    raise trace.error(
+        f"the dtype {shown(value) if isinstance(value, str) else ''} is not understood"
+    )
 
 
 def limits(dtype: Dtype) -> tuple[int, int]:
@@ -106,7 +106,9 @@ def cast(trace: Trace, value: Value, dtype: Dtype) -> Value:
             least, most = trace.graph.span(a)
             if least < low or most > high:
                 outside = trace.graph.or_([trace.graph.lt(a, low), trace.graph.lt(high, a)])
-                trace.never(outside, f"what a float beyond {dtype} becomes, which depends on the machine")
+                trace.never(
+                    outside, f"what a float beyond {dtype} becomes, which depends on the machine"
+                )
         return trace.numbers.value(wrapped(trace, trace.numbers.operand(value), dtype), "int")
     return rounded(trace, trace.numbers.to_float(value), dtype)
 

@@ -304,7 +304,9 @@ class Expressions(Containers):
         return self.item(value, place)
 
     def slice_node(self, node: Any) -> Value:
-        parts = [None if p is None else self.evaluate(p) for p in (node.lower, node.upper, node.step)]
+        parts = [
+            None if p is None else self.evaluate(p) for p in (node.lower, node.upper, node.step)
+        ]
         return slice(*(None if p is None else self.whole(p, "a slice") for p in parts))
 
     def attribute(self, node: Any) -> Value:
@@ -403,10 +405,7 @@ class Expressions(Containers):
         """Yield the elements; those behind an undecided filter are guarded by it."""
         first = self.iterate(self.evaluate(node.generators[0].iter))
         own = frozenset(
-            n.id
-            for g in node.generators
-            for n in ast.walk(g.target)
-            if isinstance(n, ast.Name)
+            n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)
         )
         scope = Scope({}, self.scope, own)
         # Filters that are undecided change nothing: what they guard is evaluated as if they held.

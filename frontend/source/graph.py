@@ -496,7 +496,7 @@ class Graph:
         ends = [end for x in (a, b) for end in self.span(x)]
         if code == "and" and any(isinstance(x, int) and x >= 0 for x in (a, b)):
             ends = [x for x in (a, b) if isinstance(x, int)]
-        if any(math.isinf(end) for end in ends):
+        if math.inf in ends or -math.inf in ends:
             raise DdcError("bitwise arithmetic on ints without bounds is not understood")
         width = max(int(end).bit_length() for end in ends) + 1
         if width > MOST_BITS:

@@ -131,7 +131,9 @@ class Machine:
             raise self.error(f"cannot show that no input raises {what}")
         always = not isinstance(condition, str) and not self.path
         given = f", such as {self._input(verdict.witness or {})}" if verdict.witness else ""
-        raise self.error(f"the program raises {what}, for {'every' if always else 'some'} input{given}")
+        raise self.error(
+            f"the program raises {what}, for {'every' if always else 'some'} input{given}"
+        )
 
     def _caught(self, condition: Operand, what: str) -> bool:
         """Go to the handler that takes an error, where there is one in this function."""
@@ -392,7 +394,9 @@ class Merge:
             if isinstance(x, Arr) and is_number(y) and not x.shape:
                 return self._scalar(bit, a, b, x)
         kinds = sorted({python_type(a), python_type(b)})
-        return Poison(f"a value that is {kinds[0]} or {kinds[-1]}, as the input decides, is not understood")
+        return Poison(
+            f"a value that is {kinds[0]} or {kinds[-1]}, as the input decides, is not understood"
+        )
 
     def _scalar(self, bit: Operand, a: Value, b: Value, like: Arr) -> Value:
         """Merge a numpy scalar with a Python number."""

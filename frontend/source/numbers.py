@@ -121,17 +121,24 @@ class Numbers:
         if sign == "-":
             return graph.sub(x, y)
         if sign == "*":
-            return graph.mul(x, y)
+            return self._bounded(graph.mul(x, y), x, y)
         if sign in ("//", "%"):
             self.never(graph.eq(y, 0), "ZeroDivisionError: division by zero")
             return self.divided("floordiv" if sign == "//" else "mod", x, y)
         if sign == "**":
-            return self.power(x, y)
+            return self._bounded(self.power(x, y), x, y)
         low, _ = graph.span(y)
         if low < 0:
             self.never(graph.lt(y, 0), "ValueError: negative shift count")
         scale = self.two_to(y)
         return graph.mul(x, scale) if sign == "<<" else self.divided("floordiv", x, scale)
+
+    def _bounded(self, found: Operand, *given: Operand) -> Operand:
+        """Return a result; an error where its range is too large to be kept."""
+        spans = [end for a in given for end in self.graph.span(a)]
+        if math.inf in self.graph.span(found) and not {math.inf, -math.inf} & {*spans}:
+            raise DdcError("an int of thousands of bits is not understood")
+        return found
 
     def two_to(self, y: Operand) -> Operand:
         """Return 2 ** y for a small int that is not negative."""

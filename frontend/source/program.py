@@ -88,9 +88,7 @@ def read_program(text: str, filename: str) -> SourceProgram:
 
 def _public(tree: ast.Module, name: str) -> tuple[ast.FunctionDef, dict[str, Any] | None]:
     """Return the public function, and the metadata of its docstring or of the module's."""
-    public = [
-        n for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")
-    ]
+    public = [n for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
     marked = [(f, m) for f in public if (m := _metadata(f, name)) is not None]
     if len(marked) == 1:
         return marked[0]
@@ -305,7 +303,9 @@ def _flattened(
         deeper: list[Value] = []
         for item in level:
             if isinstance(item, Arr):
-                item = Items([Arr(row, item.dtype, item.buffer) for row in item.data] if item.shape else [])
+                item = Items(
+                    [Arr(row, item.dtype, item.buffer) for row in item.data] if item.shape else []
+                )
             if not isinstance(item, (Items, tuple, range)):
                 raise _mismatch(trace, list(shape[:axis]), wanted)
             items = trace.plain_list(item)
@@ -355,7 +355,8 @@ def _fitted(trace: Statements, a: Operand, wanted: Scalar) -> Operand:
     graph = trace.graph
     if isinstance(wanted, Real):
         return graph.real(a) if isinstance(a, (int, float)) else a
-    a = trace.numbers.whole(a)
+    if isinstance(a, float) and a.is_integer():
+        a = int(a)
     bounds = int_bounds(wanted)
     if bounds is None or not graph.is_int(a) or accepts(wanted, graph.type_of(a)):
         return a
@@ -372,7 +373,10 @@ def _fitted(trace: Statements, a: Operand, wanted: Scalar) -> Operand:
 
 
 def _module(
-    graph: Graph, name: str, params: Sequence[Param], results: Sequence[tuple[Param, Operand | Global]]
+    graph: Graph,
+    name: str,
+    params: Sequence[Param],
+    results: Sequence[tuple[Param, Operand | Global]],
 ) -> Module:
     returned = tuple(o if isinstance(o, Global) else graph.literal(o) for _, o in results)
     empty = tuple(
@@ -394,5 +398,3 @@ def _module(
 
 def _storage(type_: Type) -> type[Any]:
     return np.float64 if isinstance(element(type_), Real) else np.int64
-
-

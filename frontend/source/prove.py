@@ -159,4 +159,3 @@ def evaluate(
     results = tuple(Param(f"r{k}", graph.types[w]) for k, w in enumerate(wanted))
     function = Function("f", params, results, Block(tuple(ops), tuple(wanted)))
     return run_batch(Module((function,)), rows)
-

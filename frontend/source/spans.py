@@ -41,7 +41,9 @@ def nan_of(code: str, spans: Sequence[Span], nans: Sequence[bool]) -> bool:
     if any(nans[1:] if code == "select" else nans):
         return True
     if code in ("add", "sub"):
-        signed = [(-h, -low) if code == "sub" and k else (low, h) for k, (low, h) in enumerate(spans)]
+        signed = [
+            (-h, -low) if code == "sub" and k else (low, h) for k, (low, h) in enumerate(spans)
+        ]
         tops = [k for k, (_, high) in enumerate(signed) if high >= LARGEST]
         return any(j != k for j in tops for k, (low, _) in enumerate(signed) if low <= -LARGEST)
     if code == "mul":
@@ -81,7 +83,9 @@ def _divide(spans: Sequence[Span]) -> Span:
     return _corners(lambda x, y: x / y)([(a, b), (c, d)])
 
 
-def _increasing(function: Callable[[float], float], limit: Span) -> Callable[[Sequence[Span]], Span]:
+def _increasing(
+    function: Callable[[float], float], limit: Span
+) -> Callable[[Sequence[Span]], Span]:
     """Return the rule of an increasing function that libraries compute to within a few places."""
 
     def value(x: float, side: float) -> float:

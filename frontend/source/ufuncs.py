@@ -50,6 +50,8 @@ def _whole_division(code: str) -> Entry:
         numbers, graph = trace.numbers, trace.graph
         x, y = numbers.operand(a), numbers.operand(b)
         if _is_float(a, b):
+            if graph.eq(y, 0) != 0:
+                raise trace.error("'//' and '%' of floats by what may be 0 is not understood")
             return numbers.binary("//" if code == "floordiv" else "%", a, b)
         zero = graph.eq(y, 0)
         if not isinstance(zero, str):

@@ -355,9 +355,7 @@ MAJORITY = [
 def test_majority(body: str) -> None:
     text = f"def majority(xs):\n    {body}\n"
     rows = {"xs": bits(5)}
-    found = mismatches(
-        text, {"xs": array(ir.BIT, 5)}, ir.BIT, rows, lambda xs: int(xs.sum() >= 3)
-    )
+    found = mismatches(text, {"xs": array(ir.BIT, 5)}, ir.BIT, rows, lambda xs: int(xs.sum() >= 3))
     assert found == []
 
 
