@@ -18,6 +18,7 @@ GROUP = "ddc.backends"
 BUILT_IN: Mapping[str, str] = {
     "python": "ddc.backends.python:emit",
     "c": "ddc.backends.c:text",
+    "llvm": "ddc.backends.llvm:text",
 }
 
 

@@ -38,7 +38,8 @@ def compile_models(arguments: argparse.Namespace) -> int:
     if arguments.out in (None, "-"):
         write_text(arguments.out, emit(compiled, target, options.style))
     else:
-        write_files(files(compiled, arguments.out, target, options.style))
+        cpu = getattr(arguments, "target_cpu", None)
+        write_files(files(compiled, arguments.out, target, options.style, cpu))
     for note in compiled.notes:
         say(f"ddc: note: {note}", options.quiet)
     if arguments.out is not None:

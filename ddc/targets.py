@@ -41,8 +41,18 @@ def emit(compiled: Compiled, target: str, style: str = "plain") -> str:
     return text
 
 
-def files(compiled: Compiled, path: str, target: str, style: str = "plain") -> dict[str, bytes]:
-    """Return every file that belongs to an output, by path: C has a header too."""
+def files(
+    compiled: Compiled, path: str, target: str, style: str = "plain", cpu: str | None = None
+) -> dict[str, bytes]:
+    """Return every file that belongs to an output, by path: C has a header too.
+
+    `cpu` is the processor that machine code is for, as LLVM names it; the default is this one.
+    """
+    suffix = Path(path).suffix
+    if target == "llvm" and SUFFIXES.get(suffix) == "llvm":
+        from ddc.backends import llvm
+
+        return {path: llvm.emit(compiled.module, suffix, cpu, compiled.meta)}
     if target == "c":
         from ddc.backends import c
 

@@ -215,17 +215,13 @@ class Unit:
         lines = [f"size_t {self.name}_workspace({sizes})", "{"]
         total = [
             f"(size_t)({self.expressions.text(count)}) * sizeof({STORED[a.type]})"
-            for a, count in self.ordered_workspace()
+            for a, count in self.kernel.workspace
         ]
         used: set[str] = set()
         for _, count in self.kernel.workspace:
             used |= _variables(count)
         lines += self.size_lines(used)
         return [*lines, f"    return {' + '.join(total)};", "}", ""]
-
-    def ordered_workspace(self) -> list[tuple[Array, Expr]]:
-        """Return the arrays in scratch memory, the widest entries first, so that all are aligned."""
-        return sorted(self.kernel.workspace, key=lambda part: -entry_dtype(part[0].type).itemsize)
 
     # ------------------------------------------------------------ the function
 
@@ -264,7 +260,7 @@ class Unit:
 
     def carve(self) -> list[str]:
         """Return the lines that give each array its part of the scratch memory."""
-        parts = self.ordered_workspace()
+        parts = self.kernel.workspace
         if not parts:
             return []
         lines = ["    unsigned char *space = workspace;"]

@@ -222,7 +222,8 @@ class _Lowering:
             returned,
             (*self.used_constants.values(), *self.constants),
             tuple(self.locals),
-            tuple(self.workspace),
+            # The widest entries first, so that all are aligned.
+            tuple(sorted(self.workspace, key=lambda part: -entry_dtype(part[0].type).itemsize)),
             self.scalars.checked,
         )
 

@@ -63,9 +63,10 @@ func @f<T, K>(%x: bit[T], %s: int<0..9>, %w: int<-200..5>[K, T], %r: real, %n: i
 
 
 def life_reference(grid: Any, border: str) -> Any:
-    padded = np.pad(
-        grid.astype(int), 1, mode={"wrap": "wrap", "clamp": "edge"}.get(border, "constant")
-    )
+    whole = grid.astype(int)
+    padded = np.pad(whole, 1)
+    if border != "else":
+        padded = np.pad(whole, 1, mode="wrap") if border == "wrap" else np.pad(whole, 1, mode="edge")
     rows, columns = grid.shape
     count = (
         sum(

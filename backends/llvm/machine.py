@@ -1,0 +1,145 @@
+"""Targets, optimisation and code generation, through llvmlite."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddc.ir import DdcError
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """A processor and its features, as LLVM names them."""
+
+    name: str
+    features: str = ""
+
+    @property
+    def key(self) -> str:
+        """A text that tells processors apart."""
+        return f"{self.name} {self.features}"
+
+
+GENERIC = Cpu("x86-64")
+
+
+def binding() -> Any:
+    """Return llvmlite's binding, ready to generate code for this machine."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+def host() -> Cpu:
+    """Return the processor that this runs on."""
+    llvm = binding()
+    return Cpu(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+def cpu_of(name: str | None) -> Cpu:
+    """Return a processor by LLVM's name, `generic` or `native`; None is the host."""
+    if name in (None, "native", "host"):
+        return host()
+    if name == "generic":
+        return Cpu("generic")
+    assert name is not None
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise DdcError(f"{name!r} is no processor that LLVM knows")
+    return Cpu(name)
+
+
+def target_machine(cpu: Cpu, level: int = 3) -> Any:
+    """Return a target machine for position-independent code."""
+    llvm = binding()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=cpu.name, features=cpu.features, opt=level, reloc="pic", codemodel="default"
+    )
+
+
+def parsed(text: str) -> Any:
+    """Return a verified module of assembly that we wrote."""
+    llvm = binding()
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return module
+
+
+def optimised(text: str, cpu: Cpu, level: int = 3, vectorise: bool = True) -> tuple[Any, Any]:
+    """Return the module after the passes of a level, and its target machine.
+
+    Code that has explicit vectors needs no vectoriser.
+    """
+    llvm = binding()
+    machine = target_machine(cpu, level)
+    module = parsed(text)
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    if level > 0:
+        options = llvm.create_pipeline_tuning_options(speed_level=level)
+        options.loop_vectorization = vectorise
+        options.slp_vectorization = vectorise
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
+    return module, machine
+
+
+def tidied(text: str) -> str:
+    """Return assembly with variables in registers, as a person would write it."""
+    llvm = binding()
+    machine = target_machine(Cpu("generic"), 1)
+    module = parsed(text)
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    manager = llvm.create_new_module_pass_manager()
+    manager.add_sroa_pass()
+    manager.add_simplify_cfg_pass()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(0))
+    manager.run(module, builder)
+    return str(module)
+
+
+def object_code(text: str, cpu: Cpu, level: int = 3, vectorise: bool = True) -> bytes:
+    """Return an object file."""
+    module, machine = optimised(text, cpu, level, vectorise)
+    code: bytes = machine.emit_object(module)
+    return code
+
+
+def assembly(text: str, cpu: Cpu, level: int = 3) -> str:
+    """Return assembly of the processor."""
+    module, machine = optimised(text, cpu, level)
+    found: str = machine.emit_assembly(module)
+    return found
+
+
+def shared_library(code: bytes) -> bytes:
+    """Return an object file linked into a shared library by the system's C compiler.
+
+    Raises `DdcError` where there is none, or where it fails.
+    """
+    chosen = os.environ.get("CC") or next(
+        (c for c in ("cc", "gcc", "clang") if shutil.which(c)), None
+    )
+    if chosen is None or shutil.which(chosen) is None:
+        raise DdcError("a .so is linked by the C compiler, but there is none: install gcc or clang")
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder) / "program.o", Path(folder) / "program.so"
+        source.write_bytes(code)
+        command = [chosen, "-shared", "-o", str(out), str(source), "-lm"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DdcError(f"the C compiler {chosen!r} did not run: {error}") from None
+        if done.returncode != 0:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise DdcError(f"the C compiler {chosen!r} could not link: {reason[:200]}")
+        return out.read_bytes()

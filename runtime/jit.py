@@ -1,0 +1,55 @@
+"""Native functions in this process: emitted, optimised, linked, and kept on disk."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from ddc.backends.llvm import assembly
+from ddc.backends.llvm.machine import Cpu, binding, host, object_code
+from ddc.backends.llvm.unit import Unit
+from ddc.backends.lowering import lower
+from ddc.ir import Module
+
+from .binding import Binding
+from .cache import ObjectCache
+
+_COUNTER = itertools.count()
+_STATE: dict[str, Any] = {}
+
+
+def linked(code: bytes, symbol: str) -> tuple[int, Any]:
+    """Return the address of a function in an object file, and what keeps it alive."""
+    llvm = binding()
+    if "jit" not in _STATE:
+        _STATE["jit"] = llvm.create_lljit_compiler()
+    builder = llvm.JITLibraryBuilder()
+    builder.add_current_process()
+    builder.add_object_img(code)
+    builder.export_symbol(symbol)
+    library = builder.link(_STATE["jit"], f"ddc{next(_COUNTER)}")
+    return library[symbol], library
+
+
+def code_of(
+    text: str, cpu: Cpu, level: int = 3, vectorise: bool = True, cache: ObjectCache | None = None
+) -> bytes:
+    """Return machine code for assembly, from the cache where it is there."""
+    if cache is None:
+        return object_code(text, cpu, level, vectorise)
+    key = cache.key(text, cpu.key, f"level {level} {vectorise}")
+    return cache.get(key, lambda: object_code(text, cpu, level, vectorise))
+
+
+def compile_module(module: Module, cpu: Cpu | None = None, cache: bool = True) -> Binding:
+    """Return the entry of a module that verifies as a native function.
+
+    Raises `DdcError` for a program without native form.
+    """
+    kernel = lower(module)
+    unit = Unit(kernel)
+    text = assembly(module)
+    kept = ObjectCache.standard() if cache else None
+    code = code_of(text, cpu or host(), cache=kept)
+    address, library = linked(code, unit.symbol)
+    return Binding(module.entry, kernel, address, library)

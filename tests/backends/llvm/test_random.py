@@ -1,0 +1,30 @@
+"""Random modules: machine code made by LLVM and the interpreter agree."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ddc import ir
+from ddc.backends.lowering import lower
+from ddc.runtime.jit import compile_module
+from tests import strategies
+from tests.backends import native
+
+RELAXED = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize(("network", "wide"), [(False, False), (True, False), (False, True)])
+@RELAXED
+@given(data=st.data())
+def test_random_modules(data: st.DataObject, network: bool, wide: bool) -> None:
+    module = data.draw(strategies.modules(network=network, wide=wide))
+    sizes = data.draw(strategies.sizes_of(module))
+    try:
+        lower(module)
+    except ir.DdcError as error:
+        assert "beyond 64 bits" in str(error)
+        return
+    binding = compile_module(module, cache=False)
+    native.check(binding, module, data.draw(strategies.inputs(module, sizes, wide)), sizes)
