@@ -194,6 +194,13 @@ def _learn_essence_options(parser: argparse.ArgumentParser) -> None:
         help="share of its margin that a unit keeps when pruned; inf: no pruning; default 0",
     )
     parser.add_argument(
+        "--prefer",
+        choices=("first", "near"),
+        default="first",
+        help="which of the partners that serve alike a pruned unit keeps: the first, or the one "
+        "nearest in the data's order",
+    )
+    parser.add_argument(
         "--strictness",
         type=float,
         default=0.0,

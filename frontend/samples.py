@@ -49,9 +49,11 @@ def read_samples(path: str | Path) -> Samples:
             raise DdcError("data are read from .npz files and .csv files with a header")
         data = read_bytes(path, MAX_BYTES)
         found = _npz(data) if suffix == ".npz" else _table(data)
-        counts = {len(array) for array in (*found.arrays.values(), found.y) if array is not None}
+        counts = {len(array) for array in found.arrays.values()}
         if not found.arrays or len(counts) != 1 or 0 in counts:
             raise DdcError("data need at least one sample, and as many of each input")
+        if found.y is not None and len(found.y) not in counts:
+            raise DdcError(f"y has {len(found.y)} labels for {counts.pop()} samples")
         return found
 
 

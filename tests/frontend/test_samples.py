@@ -106,7 +106,7 @@ def test_files_that_are_wrong(tmp_path: Path) -> None:
     np.savez(path, x=np.array(5))
     refuse(path, "does not hold numbers")
     np.savez(path, x=np.zeros((2, 3)), y=np.zeros(3))
-    refuse(path, "as many of each input")
+    refuse(path, "y has 3 labels for 2 samples")
     np.savez(path, x=np.zeros((0, 3)))
     refuse(path, "at least one sample")
     np.savez(path, **{"a b": np.zeros(1), "a_b": np.zeros(1)}, allow_pickle=False)

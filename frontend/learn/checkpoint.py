@@ -1,0 +1,76 @@
+"""Write `ddc.layers/1` checkpoints: a dict of plain tensors, made without torch.
+
+The file is what torch.load(weights_only=True) reads: a zip archive with a pickle of plain values
+and one file of doubles per tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from struct import pack
+from typing import BinaryIO
+from zipfile import ZipFile, ZipInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatLayer = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def write_layers(
+    file: str | Path | BinaryIO,
+    layers: Sequence[FloatLayer],
+    activations: Sequence[str],
+    input: str | None = None,
+    output: str | None = None,
+    stem: str = "model",
+) -> None:
+    """Write layers (weights n_in x n_out, bias) with one activation each, `linear` for none.
+
+    Weights are stored n_out x n_in, as torch has them; the signature is left out where it is None.
+    `stem` names the folder in the archive; the same network is the same bytes.
+    """
+    entries: dict[str, object] = {"format": "ddc.layers/1"}
+    entries |= {k: v for k, v in (("input", input), ("output", output)) if v is not None}
+    storages: list[bytes] = []
+    for number, (weights, bias) in enumerate(layers):
+        for name, values in (("weight", weights.T), ("bias", bias)):
+            entries[f"{number}.{name}"] = _tensor(str(len(storages)), values.shape)
+            storages.append(np.ascontiguousarray(values, "<f8").tobytes())
+    entries["activations"] = list(activations)
+    files = {"data.pkl": b"\x80\x02" + _pickle(entries) + b".", "byteorder": b"little"}
+    files |= {f"data/{key}": storage for key, storage in enumerate(storages)}
+    with ZipFile(file, "w") as archive:
+        for name, content in (files | {"version": b"3\n"}).items():
+            archive.writestr(ZipInfo(f"{stem}/{name}"), content)
+
+
+def _tensor(key: str, shape: tuple[int, ...]) -> bytes:
+    """Pickle a contiguous tensor of doubles that lies in the archive's storage `key`."""
+    size = int(np.prod(shape))
+    strides = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
+    storage = _pickle(("storage", b"ctorch\nDoubleStorage\n", key, "cpu", size)) + b"Q"
+    no_gradient, no_hooks = b"\x89", b"ccollections\nOrderedDict\n)R"
+    arguments = _pickle((storage, 0, shape, strides, no_gradient, no_hooks))
+    return b"ctorch._utils\n_rebuild_tensor_v2\n" + arguments + b"R"
+
+
+def _pickle(value: object) -> bytes:
+    """Write pickle opcodes (protocol 2) for plain values; bytes are opcodes already."""
+    match value:
+        case bytes():
+            return value
+        case str():
+            return b"X" + pack("<I", len(value.encode())) + value.encode()
+        case int():
+            return b"J" + pack("<i", value)
+        case tuple():
+            return b"(" + b"".join(map(_pickle, value)) + b"t"
+        case list():
+            return b"](" + b"".join(map(_pickle, value)) + b"e"
+        case dict():
+            return (
+                b"}(" + b"".join(map(_pickle, (x for item in value.items() for x in item))) + b"u"
+            )
+    raise TypeError(f"no opcode for {type(value).__name__}")
