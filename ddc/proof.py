@@ -14,6 +14,7 @@ from ddc.ir.interpreter import run_batch
 from ddc.ir.sizes import instantiate, solve_sizes
 from ddc.ir.types import dims
 from ddc.passes import Context, Declined
+from ddc.passes.families import NotStructuralError, structure_of, units_found
 from ddc.passes.tables import NetworkTables, input_names, input_text, network_of, tables_of
 
 BLOCK = 1 << 16  # rows compared at a time when mismatches are counted
@@ -71,16 +72,34 @@ def prove(
     """
     sizes = _trained_sizes(program, network)
     if _has_real_results(network):
+        spelled = _structural(program, network, sizes, context)
+        if spelled is not None:
+            return (spelled,)
         return (_evidence(compare(program, network, sizes), "the network"),)
     exact = network_of(network, context)
     try:
         tables = tables_of(network, context)
     except Declined:
         tables = None
+        spelled = _structural(program, network, sizes, context)
+        if spelled is not None:
+            return (spelled,)
     verdict = exhaustive(program, _Oracle(exact, tables), sizes)
     if verdict.counterexample is None or not allow_inexact:
         return (_evidence(verdict, "the network"),)
     return (_inexact(program, tables, verdict.counterexample, sizes),)
+
+
+def _structural(
+    program: Module, network: Module, sizes: dict[str, int], context: Context
+) -> Evidence | None:
+    """Return the proof that the program's loops spell the network's units, None where they do not."""
+    try:
+        structure = structure_of(network, context)
+        units = units_found(instantiate(program, sizes), structure)
+    except (Declined, NotStructuralError):
+        return None
+    return claim("proved", "structural", units=units)
 
 
 def note_float32(network: Module, context: Context) -> None:

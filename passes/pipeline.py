@@ -22,6 +22,7 @@ from .base import Context, Pass
 BUILTIN: dict[str, str] = {
     "raise": "ddc.passes.raising:Raise",
     "tabulate": "ddc.passes.tabulate:Tabulate",
+    "families": "ddc.passes.families:Families",
     "thresholds": "ddc.passes.thresholds:Thresholds",
     "roll": "ddc.passes.roll:Roll",
     "minimise": "ddc.passes.minimise:Minimise",

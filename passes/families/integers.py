@@ -135,7 +135,11 @@ def _lowest(values: Floats) -> tuple[Ints, Ints, Ints]:
     some = whole != 0
     zeros[some] = np.log2(last[some].astype(np.float64)).astype(np.int64)
     top = top.astype(np.int64)
-    return whole >> zeros, np.where(some, top - 53 + zeros, 1 << 20), np.where(some, top, -(1 << 20))
+    return (
+        whole >> zeros,
+        np.where(some, top - 53 + zeros, 1 << 20),
+        np.where(some, top, -(1 << 20)),
+    )
 
 
 def _unit_of(weights: Floats, bias: Floats) -> Fraction:
@@ -144,9 +148,7 @@ def _unit_of(weights: Floats, bias: Floats) -> Fraction:
     return Fraction(2) ** min(least, 0)
 
 
-def _binary(
-    rows: Rows, bias: Floats, per_unit: bool
-) -> tuple[Ints, Ints, Bools]:
+def _binary(rows: Rows, bias: Floats, per_unit: bool) -> tuple[Ints, Ints, Bools]:
     """Return weights and biases as integers, scaled by powers of two, and which units fit."""
     if _whole(rows.weights) and _whole(bias):
         return rows.weights.astype(np.int64), bias.astype(np.int64), np.ones(rows.count, bool)
@@ -157,7 +159,9 @@ def _binary(
     least = np.minimum(least, 0) if not per_unit else np.where(least > 1 << 19, 0, least)
     if not per_unit and len(least):
         least, most = np.full_like(least, least.min()), np.full_like(most, most.max())
-    span = most - least + np.ceil(np.log2(rows.fan_in + 2)).astype(np.int64) + 2
+    span = most - least + 2
+    if per_unit:  # room for the sums of a comparison
+        span += np.ceil(np.log2(rows.fan_in + 2)).astype(np.int64)
     fits = span < 62
     shift = np.where(fits, -least, 0)
     each = np.repeat(shift, rows.fan_in) + low
@@ -185,9 +189,7 @@ def _upright(units: Units) -> Units:
     outcomes = outcomes.copy()
     outcomes[weak, 1] = outcomes[weak, 0]
     weights = units.weights * np.repeat(sign, np.diff(units.starts))
-    return Units(
-        units.starts, units.columns, weights, bias, outcomes, simplified=units.simplified
-    )
+    return Units(units.starts, units.columns, weights, bias, outcomes, simplified=units.simplified)
 
 
 # ---------------------------------------------------------------- noise
@@ -216,11 +218,11 @@ def _simplified(
         shown[unit, 1] = outcomes[0]  # the sum is never 0
         done[unit] = True
     kept = weights != 0
-    starts = np.concatenate([[0], np.cumsum(np.bincount(units.owners[kept], minlength=units.count))])
-    count = int(done.sum())
-    found_units = Units(
-        starts, units.columns[kept], weights[kept], offset, shown, simplified=count
+    starts = np.concatenate(
+        [[0], np.cumsum(np.bincount(units.owners[kept], minlength=units.count))]
     )
+    count = int(done.sum())
+    found_units = Units(starts, units.columns[kept], weights[kept], offset, shown, simplified=count)
     return found_units, done
 
 
@@ -234,17 +236,23 @@ def _simplest(weights: Floats, bias: float, low: Ints, high: Ints) -> tuple[Ints
     clear = size[size > size.max() * 1e-3]
     for multiplier in range(1, MULTIPLIERS + 1):
         scale = float(clear.min()) / multiplier
-        for _ in range(2):  # the best scale for the rounded weights
-            whole = np.rint(weights / scale)
-            norm = float(whole @ whole)
-            if not norm or np.abs(whole).max() > NOISY:
-                break
-            scale = float(weights @ whole) / norm
-        else:
-            found = _margin(weights, bias, whole, scale, extent, low, high)
-            if found is not None:
-                return found
+        rounded = _rounded(weights, scale)
+        refined = None if rounded is None else _rounded(weights, rounded[1])
+        if refined is None:
+            continue
+        found = _margin(weights, bias, *refined, extent, low, high)
+        if found is not None:
+            return found
     return None
+
+
+def _rounded(weights: Floats, scale: float) -> tuple[Floats, float] | None:
+    """Return the weights over the scale as whole numbers, and the scale that fits those best."""
+    whole = np.rint(weights / scale)
+    norm = float(whole @ whole)
+    if not norm or np.abs(whole).max() > NOISY:
+        return None
+    return whole, float(weights @ whole) / norm
 
 
 def _margin(
@@ -267,7 +275,9 @@ def _margin(
         error += abs(Fraction(w) / step - int(v)) * int(most)
     ratio = Fraction(bias) / step
     divisor = math.gcd(*(int(v) for v in whole.tolist())) or 1
-    ends = [(int(v) * lo, int(v) * hi) for v, lo, hi in zip(whole.tolist(), low.tolist(), high.tolist())]
+    ends = [
+        (int(v) * lo, int(v) * hi) for v, lo, hi in zip(whole.tolist(), low.tolist(), high.tolist())
+    ]
     least, most_ = sum(min(e) for e in ends), sum(max(e) for e in ends)
     # n takes values of one residue class modulo the divisor (0: whole weights times integers).
     below = math.floor(-ratio / divisor) * divisor  # the greatest n with n + ratio <= 0

@@ -1,0 +1,243 @@
+"""Make the loop body of a family from the shapes that its units share and the fit of their indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from ddc.ir import Affine
+from ddc.passes import lattice
+
+from .fit import Fit
+from .model import Family, Inner, Source, Term
+from .shapes import Key, Pattern
+
+MOST_PIECES = 12  # loops and points that make up one pattern
+
+Outcomes = tuple[int, int, int] | None
+
+
+def moduli(keys: Sequence[Key], sources: Sequence[Source]) -> list[int]:
+    """Return, for every index column of features with these keys, the ring it may run around."""
+    found: list[int] = []
+    for key in keys:
+        shape = sources[cast(int, key[1])].shape
+        if key[0] == "line":
+            found += [shape[axis] for axis in cast(tuple[int, ...], key[2])]
+        elif key[0] == "set":
+            found += shape
+        else:
+            found += [0] * (len(shape) * (2 if key[0] == "box" else 1))
+    return found
+
+
+def family(
+    keys: Sequence[Key],
+    fit: Fit,
+    outcomes: Outcomes,
+    sources: Sequence[Source],
+    patterns: Sequence[Pattern],
+) -> Family | None:
+    """Return the family of units with features of these keys; the last column is the bias.
+
+    None where a pattern is no short nest of loops.
+    """
+    terms: list[Term] = []
+    at = 0
+    for key in keys:
+        number = cast(int, key[1])
+        shape = sources[number].shape
+        count = len(shape)
+        if key[0] == "line":
+            count = len(cast(tuple[int, ...], key[2]))
+        elif key[0] == "box":
+            count = 2 * len(shape)
+        columns, ring = fit.columns[at : at + count], fit.ring[at : at + count]
+        at += count
+        if key[0] == "set":  # the pattern itself in place of its number
+            key = (*key[:3], patterns[cast(int, key[3])], *key[4:])
+        made = _BUILDERS[str(key[0])](key, number, shape, columns, ring)
+        if made is None:
+            return None
+        terms += made
+    return Family(fit.counts, tuple(terms), fit.columns[-1], outcomes)
+
+
+def _loop_symbol(number: int) -> Affine:
+    return Affine.symbol(f"%d{number}")
+
+
+def _flags(shape: tuple[int, ...]) -> tuple[bool, ...]:
+    return (False,) * len(shape)
+
+
+def _line(
+    key: Key,
+    number: int,
+    shape: tuple[int, ...],
+    columns: tuple[Affine, ...],
+    ring: tuple[bool, ...],
+) -> list[Term]:
+    fixed, weight = cast(tuple[int, ...], key[2]), cast(int, key[3])
+    loops: list[Inner] = []
+    index: list[Affine] = []
+    around: list[bool] = []
+    for axis, extent in enumerate(shape):
+        if axis in fixed:
+            index.append(columns[fixed.index(axis)])
+            around.append(ring[fixed.index(axis)])
+            continue
+        around.append(False)
+        if extent == 1:
+            index.append(Affine())
+        else:
+            index.append(_loop_symbol(len(loops)))
+            loops.append(Inner(Affine(), Affine.of(extent)))
+    term = Term(number, weight, tuple(loops), tuple(index), tuple(around), _flags(shape))
+    return [term]
+
+
+def _set(
+    key: Key,
+    number: int,
+    shape: tuple[int, ...],
+    columns: tuple[Affine, ...],
+    ring: tuple[bool, ...],
+) -> list[Term] | None:
+    weight, pattern, rings = cast(int, key[2]), cast(Pattern, key[3]), bool(key[4])
+    pieces = _pieces(pattern)
+    if pieces is None:
+        return None
+    around = tuple(r or (rings and not c.is_const) for r, c in zip(ring, columns))
+    # A pattern that runs over the end of a ring at a constant place wraps there too.
+    if rings:
+        most = [max(p[axis] for p in pattern) for axis in range(len(shape))]
+        around = tuple(
+            a or (c.is_const and c.const + m >= n)
+            for a, c, m, n in zip(around, columns, most, shape)
+        )
+    terms: list[Term] = []
+    for box, sign in pieces:
+        terms.append(_lattice(box, number, sign * weight, columns, around, shape))
+        for hole in box.missing:
+            index = tuple(c + h for c, h in zip(columns, hole))
+            terms.append(Term(number, -sign * weight, (), index, around, _flags(shape)))
+    return terms
+
+
+def _lattice(
+    box: lattice.Lattice,
+    number: int,
+    weight: int,
+    columns: tuple[Affine, ...],
+    around: tuple[bool, ...],
+    shape: tuple[int, ...],
+) -> Term:
+    """Return the sum over a lattice; a loop that moves one axis by 1 runs over its offsets."""
+    offsets = [Affine.of(o) for o in box.origin]
+    loops: list[Inner] = []
+    at = list(columns)
+    for vector, count in zip(box.vectors, box.counts):
+        moved = [axis for axis, step in enumerate(vector) if step]
+        low = Affine()
+        if len(moved) == 1 and vector[moved[0]] == 1:
+            (axis,) = moved
+            low = offsets[axis]
+            if at[axis].is_const and not around[axis]:
+                low, at[axis] = low + at[axis], Affine()
+            offsets[axis] = Affine()
+        for axis in moved:
+            at[axis] = at[axis] + _loop_symbol(len(loops)) * vector[axis]
+        loops.append(Inner(low, low + count))
+    index = tuple(a + o for a, o in zip(at, offsets))
+    return Term(number, weight, tuple(loops), index, around, _flags(shape))
+
+
+def _pieces(pattern: Pattern) -> list[tuple[lattice.Lattice, int]] | None:
+    """Return a pattern as few lattices."""
+    whole = lattice.find(pattern, 1)
+    if whole is not None:
+        return [(whole, 1)]
+    rows: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+    for point in sorted(pattern):
+        rows.setdefault(point[:-1], []).append(point)
+    pieces: list[tuple[lattice.Lattice, int]] = []
+    for row in rows.values():
+        run: list[tuple[int, ...]] = []
+        for point in row:
+            if run and point[-1] != run[-1][-1] + 1:
+                pieces.append(_run_piece(run))
+                run = []
+            run.append(point)
+        pieces.append(_run_piece(run))
+        if len(pieces) > MOST_PIECES:
+            return None
+    return pieces
+
+
+def _run_piece(run: list[tuple[int, ...]]) -> tuple[lattice.Lattice, int]:
+    if len(run) == 1:
+        return lattice.Lattice(run[0], (), ()), 1
+    vector = (0,) * (len(run[0]) - 1) + (1,)
+    return lattice.Lattice(run[0], (vector,), (len(run),)), 1
+
+
+def _box(
+    key: Key,
+    number: int,
+    shape: tuple[int, ...],
+    columns: tuple[Affine, ...],
+    ring: tuple[bool, ...],
+) -> list[Term]:
+    weight, steps = cast(int, key[2]), cast(tuple[int, ...], key[3])
+    loops: list[Inner] = []
+    index: list[Affine] = []
+    for axis in range(len(shape)):
+        low, count, step = columns[axis], columns[len(shape) + axis], steps[axis]
+        if count == Affine.of(1):
+            index.append(low)
+        elif step == 1:
+            index.append(_loop_symbol(len(loops)))
+            loops.append(Inner(low, low + count))
+        else:
+            index.append(low + _loop_symbol(len(loops)) * step)
+            loops.append(Inner(Affine(), count))
+    return [Term(number, weight, tuple(loops), tuple(index), _flags(shape), _flags(shape))]
+
+
+def _run(
+    key: Key,
+    number: int,
+    shape: tuple[int, ...],
+    columns: tuple[Affine, ...],
+    ring: tuple[bool, ...],
+) -> list[Term]:
+    kind, weight, start, slope = cast(tuple[str, int, int, int], key[2])
+    step, count = cast(tuple[int, ...], key[3]), cast(int, key[4])
+    symbol = _loop_symbol(0)
+    low = Affine()
+    index = tuple(c + symbol * s for c, s in zip(columns, step))
+    moved = [axis for axis, s in enumerate(step) if s]
+    if len(moved) == 1 and step[moved[0]] == 1 and columns[moved[0]].is_const:
+        (axis,) = moved
+        low = columns[axis]
+        index = tuple(symbol if a == axis else i for a, i in enumerate(index))
+    place = symbol - low
+    factor = place * slope + start
+    if kind == "alternating":
+        factor = Affine.of(1) - place.mod(2) * 2
+    return [
+        Term(
+            number,
+            weight,
+            (Inner(low, low + count),),
+            index,
+            _flags(shape),
+            _flags(shape),
+            factor,
+            kind == "power",
+        )
+    ]
+
+
+_BUILDERS = {"line": _line, "set": _set, "box": _box, "run": _run}

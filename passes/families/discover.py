@@ -1,0 +1,311 @@
+"""Read a whole network as families, layer by layer.
+
+Hidden units have no order: once a layer is understood, its units are known by the family they
+belong to and their coordinates in it, and the next layer is read in those terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ddc.ir import DdcError, Module, dims
+from ddc.ir.exact.graph import Graph, Stage
+from ddc.ir.exact.lower import lower
+from ddc.ir.exact.sources import Ints, rows_of
+from ddc.passes.base import Declined
+
+from .find import Found, Layer, Reading, find
+from .integers import Units, comparing, linear, merged
+from .model import Entries, Family, Source, expand, grid, hashes, settled
+
+MOST_WEIGHTS = 5_000_000  # non-zero weights of a layer that are grouped
+
+
+@dataclass(frozen=True)
+class Named:
+    """A family as an array: the number of its source, and which of its coordinates are units."""
+
+    family: Family
+    source: int
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The units of a stage as integers over numbered values: what the program has to give back."""
+
+    start: int
+    units: Units
+
+
+@dataclass(eq=False)
+class Structure:
+    """A network as families: `hidden` in order, then those that make up the results in order.
+
+    `decision` is what is done with the last families: `""`, `argmax` or `softmax`; `shape` is the
+    shape of what they make up.
+    """
+
+    module: Module
+    sources: list[Source]
+    hidden: list[Named] = field(default_factory=list[Named])
+    outputs: list[Family] = field(default_factory=list[Family])
+    decision: str = ""
+    shape: tuple[int, ...] = ()
+    references: list[Reference] = field(default_factory=list[Reference])
+    targets: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def simplified(self) -> int:
+        """The number of units whose weights were replaced by simpler ones, with proof."""
+        return sum(reference.units.simplified for reference in self.references)
+
+
+def discover(module: Module) -> Structure:
+    """Return the network as families; `Declined` for what has no units of this kind."""
+    graph = _graph(module)
+    if len(module.entry.results) != 1:
+        raise Declined("several results are not read as families")
+    return _Reader(module, graph).run()
+
+
+def _graph(module: Module) -> Graph:
+    try:
+        return lower(module)
+    except DdcError as error:
+        try:
+            return lower(module, verbatim=True)
+        except DdcError:
+            raise Declined(str(error)) from None
+
+
+class _Reader:
+    def __init__(self, module: Module, graph: Graph) -> None:
+        self.graph = graph
+        inputs = len(graph.levels)
+        ends = [(few[0], few[-1]) for few in graph.levels]
+        total = inputs + sum(stage.source.count for stage in graph.stages)
+        self.low = np.zeros(total, dtype=np.int64)
+        self.high = np.zeros(total, dtype=np.int64)
+        if ends:
+            self.low[:inputs], self.high[:inputs] = np.array(ends, dtype=np.int64).T
+        self.place = np.full(total, -1, dtype=np.int64)
+        self.place[:inputs] = np.arange(inputs)
+        self.factor = np.ones(total, dtype=np.int64)
+        self.offsets: list[int] = [entry.start for entry in graph.inputs]
+        self.width = inputs
+        self.blank: dict[int, Ints] = {}
+        self.mirrored: dict[int, int] = {}  # source -> side of the square
+        sources = [
+            Source(
+                entry.name,
+                entry.shape,
+                min((graph.levels[entry.start + k][0] for k in range(entry.count)), default=0),
+                max((graph.levels[entry.start + k][-1] for k in range(entry.count)), default=0),
+            )
+            for entry in graph.inputs
+        ]
+        self.found = Structure(module, sources)
+        self.names = {entry.name for entry in graph.inputs}
+
+    def run(self) -> Structure:
+        """Read every stage; the last one is the result."""
+        stages = list(self.graph.stages)
+        if not stages:
+            raise Declined("there are no units")
+        if stages[-1].activation.kind == "softmax":
+            stages = self._softmax(stages)
+        for number, stage in enumerate(stages):
+            if stage.activation.kind == "compare":
+                continue
+            last = stage.activation.kind == "identity" and number == len(stages) - 1
+            if not last:
+                raise Declined(f"a {stage.activation.kind} unit is neither a sign nor a step")
+        for number, stage in enumerate(stages[:-1], 1):
+            self._hidden(number, stage)
+        self._last(stages[-1])
+        return self.found
+
+    def _softmax(self, stages: list[Stage]) -> list[Stage]:
+        last = stages[-1]
+        if len(stages) < 2 or last.source.count != last.activation.group:
+            raise Declined("a softmax over several groups is not read as families")
+        copied = rows_of(last.source, np.arange(last.source.count)).columns
+        whole = np.arange(stages[-2].start, stages[-2].stop)
+        if not np.array_equal(copied, whole) or self.graph.choices is not None:
+            raise Declined("a softmax of some units is not read as families")
+        self.found.decision = "softmax"
+        return stages[:-1]
+
+    # ------------------------------------------------------------ stages
+
+    def _units(self, stage: Stage) -> Units:
+        rows = merged(rows_of(stage.source, np.arange(stage.source.count)))
+        if len(rows.weights) > MOST_WEIGHTS:
+            raise Declined(f"a layer has more than {MOST_WEIGHTS} weights that are not 0")
+        if stage.activation.kind == "identity":
+            units = linear(rows)
+        else:
+            units = comparing(rows, stage.activation, self.low, self.high)
+        self.found.references.append(Reference(stage.start, units))
+        return units
+
+    def _layer(self, units: Units, order: Ints | None = None) -> Layer:
+        owners = units.owners
+        weights = units.weights * self.factor[units.columns]
+        places = self.place[units.columns]
+        bias, outcomes = units.bias, units.outcomes
+        if order is not None:
+            position = np.full(units.count, -1, dtype=np.int64)
+            position[order] = np.arange(len(order))
+            kept = position[owners] >= 0
+            owners, places, weights = position[owners[kept]], places[kept], weights[kept]
+            bias = bias[order]
+            outcomes = None if outcomes is None else outcomes[order]
+        entries = settled(Entries(owners, places, weights, bias))
+        offsets = np.array(self.offsets, dtype=np.int64)
+        return Layer(entries, outcomes, self.found.sources, offsets, self.blank)
+
+    def _turned(self, layer: Layer) -> Layer | None:
+        """Return the layer with every weight on mirrored pairs positive, by the other entry."""
+        places, weights = layer.entries.places.copy(), layer.entries.weights.copy()
+        source = np.searchsorted(layer.offsets, places, side="right") - 1
+        turned = False
+        for number, side in self.mirrored.items():
+            mine = (source == number) & (weights < 0)
+            if mine.any():
+                turned = True
+                row, column = np.divmod(places[mine] - layer.offsets[number], side)
+                places[mine] = layer.offsets[number] + column * side + row
+                weights[mine] = -weights[mine]
+        if not turned:
+            return None
+        entries = settled(Entries(layer.entries.owners, places, weights, layer.entries.bias))
+        return Layer(entries, layer.outcomes, layer.sources, layer.offsets, layer.blank)
+
+    def _best(self, layer: Layer, shape: tuple[int, ...] | None) -> Reading:
+        turned = self._turned(layer)
+        if turned is None:
+            return find(layer, shape)
+        return min(find(layer, shape), find(turned, shape), key=lambda reading: reading.cost)
+
+    def _hidden(self, number: int, stage: Stage) -> None:
+        units = self._units(stage)
+        layer, flipped = self._layer(units), np.ones(units.count, dtype=np.int64)
+        reading = self._best(layer, None)
+        other, signs = _flipped(layer)
+        if other is not None and len(reading.rest):
+            again = self._best(other, None)
+            if again.cost < reading.cost:
+                reading, flipped = again, signs
+        assert units.outcomes is not None
+        for few in reading.all():
+            self._register(number, stage, few, flipped)
+        ends = units.outcomes
+        self.low[stage.start : stage.stop] = ends.min(axis=1)
+        self.high[stage.start : stage.stop] = ends.max(axis=1)
+
+    def _register(self, number: int, stage: Stage, found: Found, flipped: Ints) -> None:
+        family = found.family
+        assert family.outcomes is not None
+        name = self._name(number)
+        sources = self.found.sources
+        source = Source(name, family.counts, min(family.outcomes), max(family.outcomes))
+        index, offset = len(sources), self.width
+        numbers = stage.start + found.units
+        self.place[numbers] = offset + found.places
+        self.factor[numbers] = flipped[found.units]
+        self._look(index, family, found)
+        sources.append(source)
+        self.offsets.append(offset)
+        self.width += source.count
+        self.found.hidden.append(Named(family, index))
+
+    def _name(self, number: int) -> str:
+        stem = f"layer{number}"
+        name, count = stem, 1
+        while name in self.names:
+            count += 1
+            name = f"{stem}_{count}"
+        self.names.add(name)
+        return name
+
+    def _look(self, index: int, family: Family, found: Found) -> None:
+        """Note entries that are always 0, and pairs that are each other's negative."""
+        assert family.outcomes is not None
+        below, tie, above = family.outcomes
+        if tie != 0 or below != -above or not family.counts:
+            return
+        square = len(family.counts) == 2 and family.counts[0] == family.counts[1]
+        if not square and len(np.unique(found.places)) == family.size:
+            return
+        offsets = np.array(self.offsets, dtype=np.int64)
+        every = grid(family.counts)
+        entries = settled(expand(family, every, self.found.sources, offsets))
+        empty = np.bincount(entries.owners, minlength=len(every)) == 0
+        zero = np.flatnonzero(empty & (entries.bias == 0))
+        if len(zero):
+            self.blank[index] = zero
+        if not square or family.counts[0] < 2:
+            return
+        mine = hashes(entries)
+        if np.array_equal(mine.reshape(family.counts).T.ravel(), -mine):
+            self.mirrored[index] = family.counts[0]
+
+    # ------------------------------------------------------------ results
+
+    def _last(self, stage: Stage) -> None:
+        graph, found = self.graph, self.found
+        units = self._units(stage)
+        shape = tuple(dim.const for dim in dims(found.module.entry.results[0].type))
+        if graph.choices is not None:
+            found.decision = "argmax"
+            numbers = graph.choices[graph.results]
+            shape = (*shape, numbers.shape[1])
+            numbers = numbers.ravel()
+        elif found.decision == "softmax":
+            numbers = np.arange(stage.start, stage.stop)
+        else:
+            numbers = graph.results
+        inside = (numbers >= stage.start) & (numbers < stage.stop)
+        if not inside.all():
+            raise Declined("a result is not a unit of the last layer")
+        layer = self._layer(units, numbers - stage.start)
+        families = self._best(layer, shape).all()
+        families.sort(key=lambda f: int(f.units[np.argmin(f.places)]))
+        found.targets, found.shape = numbers, shape
+        at = 0
+        for few in families:
+            order = np.argsort(few.places)
+            expected = np.arange(at, at + len(few.units))
+            plain = np.array_equal(few.units[order], expected)
+            if not plain or few.family.size != len(few.units):
+                raise Declined("the outputs are interleaved in a way that is no loop")
+            at += len(few.units)
+            linear_ = few.family.outcomes is None
+            family = replace(few.family, scale=units.scale) if linear_ else few.family
+            found.outputs.append(family)
+
+
+def _flipped(layer: Layer) -> tuple[Layer | None, Ints]:
+    """Return the layer with odd units turned so that their first weight is positive."""
+    entries, outcomes = layer.entries, layer.outcomes
+    assert outcomes is not None
+    below, tie, above = outcomes.T
+    odd = (below == -above) & ((tie == 0) | (tie == below))
+    first = np.zeros(layer.count, dtype=np.int64)
+    starts = np.flatnonzero(np.diff(entries.owners, prepend=-1))
+    first[entries.owners[starts]] = entries.weights[starts]
+    turn = odd & (first < 0)
+    signs = np.where(turn, -1, 1)
+    if not turn.any():
+        return None, signs
+    # The negative of `z > 0 ? a : -a` is `1 - z > 0 ? a : -a` over integers.
+    bias = entries.bias * signs + (turn & (tie == below))
+    weights = entries.weights * signs[entries.owners]
+    turned = Entries(entries.owners, entries.places, weights, bias)
+    return Layer(turned, outcomes, layer.sources, layer.offsets, layer.blank), signs
+
+
+__all__ = ["Named", "Reference", "Structure", "discover"]

@@ -1,0 +1,363 @@
+"""Find the families of a layer: group by shape, fit the indices, take the shortest description.
+
+Nothing is compared pairwise: units are grouped by the keys of their features. Every strategy of
+description is scored by the length of what it leaves to say, families and single units alike;
+units that no family takes are looked up, by a hash of their weights, at coordinates where an
+existing family has none (borders, crossings, pairs in the other order).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ddc.ir import Affine
+from ddc.ir.exact.sources import Ints
+
+from . import build
+from .fit import Fit, fit
+from .model import (
+    COORDINATES,
+    Entries,
+    Family,
+    Source,
+    Term,
+    expand,
+    flat_places,
+    grid,
+    hashes,
+)
+from .shapes import STRATEGIES, Cells, Describer, Feature, Strategy
+
+MOST_PLACES = 1 << 20  # coordinates at which one family is looked up
+MARGIN = 4  # coordinates beyond a box at which units are looked for
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Units over flat places of all sources; `outcomes` [units, 3] is None for linear ones."""
+
+    entries: Entries
+    outcomes: Ints | None
+    sources: list[Source]
+    offsets: Ints
+    blank: dict[int, Ints]
+
+    @property
+    def count(self) -> int:
+        """The number of units."""
+        return len(self.entries.bias)
+
+    def outcome(self, unit: int) -> tuple[int, int, int] | None:
+        """Return the outcomes of a unit."""
+        if self.outcomes is None:
+            return None
+        below, tie, above = self.outcomes[unit].tolist()
+        return below, tie, above
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A family, its units, and the flat coordinate of each."""
+
+    family: Family
+    units: Ints
+    places: Ints
+    cost: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A layer read as families, with the units that are left to be written one by one."""
+
+    families: list[Found]
+    finder: _Finder
+    rest: Ints
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """The number of loops and single units, and the length of their description."""
+        count = len(self.families) + len(self.rest)
+        return count, sum(f.cost for f in self.families)
+
+    def all(self) -> list[Found]:
+        """Return the families, then every other unit as one without coordinates."""
+        return [*self.families, *map(self.finder.single, self.rest.tolist())]
+
+
+def find(layer: Layer, shape: tuple[int, ...] | None = None) -> Reading:
+    """Return the families of all units.
+
+    With a `shape` the units are the entries of a result of that shape: coordinates are places in
+    it where one family covers it all, otherwise consecutive units.
+    """
+    finder = _Finder(layer)
+    every = np.arange(layer.count)
+    if shape is not None:
+        whole = finder.best(every, grid(shape))
+        covered = [f for f in whole if f.family.counts == shape and f.family.size == layer.count]
+        for found in covered:
+            full = finder.filled(found)
+            if full is not None:
+                return Reading([full], finder, every[:0])
+        return finder.rounds(every, grid((layer.count,)))
+    return finder.rounds(every, None)
+
+
+class _Finder:
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.describer = Describer(layer.sources, layer.blank)
+        self.hashes = hashes(layer.entries)
+        self.fan_in = np.bincount(layer.entries.owners, minlength=layer.count)
+
+    def rounds(self, units: Ints, driver: Ints | None) -> Reading:
+        """Take families strategy by strategy until only single units are left."""
+        done: list[Found] = []
+        while len(units):
+            families = [f for f in self.best(units, driver) if len(f.units) > 1]
+            if not families:
+                break
+            families.sort(key=lambda f: -len(f.units))
+            if driver is None:
+                families = self._grown(families, units)
+            done += families
+            taken = np.concatenate([f.units for f in families])
+            units = np.setdiff1d(units, taken)
+        return Reading(done, self, units)
+
+    def best(self, units: Ints, driver: Ints | None) -> list[Found]:
+        """Return the families of the strategy with the shortest description."""
+        cells = self._cells(units)
+        chosen: list[Found] = []
+        least: int | None = None
+        for number, strategy in enumerate(STRATEGIES):
+            found = list(self._families(cells, units, strategy, driver))
+            taken = sum(len(f.units) for f in found)
+            rest = np.setdiff1d(
+                units, np.concatenate([f.units for f in found]) if found else units[:0]
+            )
+            total = sum(f.cost for f in found) + int((self.fan_in[rest] + 2).sum())
+            if least is None or total < least:
+                least, chosen = total, found
+            good = least == 0 or (taken == len(units) and total * 8 < len(cells.owners))
+            if number and good:
+                break
+        return chosen
+
+    def _cells(self, units: Ints) -> Cells:
+        entries, layer = self.layer.entries, self.layer
+        number = np.full(layer.count, -1, dtype=np.int64)
+        number[units] = np.arange(len(units))
+        mine = number[entries.owners] >= 0
+        places = entries.places[mine]
+        source = np.searchsorted(layer.offsets, places, side="right") - 1
+        cells = places - layer.offsets[source]
+        return Cells(len(units), number[entries.owners[mine]], source, cells, entries.weights[mine])
+
+    def _families(
+        self, cells: Cells, units: Ints, strategy: Strategy, driver: Ints | None
+    ) -> Iterator[Found]:
+        features = self.describer.describe(cells, strategy)
+        groups: dict[object, list[int]] = {}
+        for number, found in enumerate(features):
+            key = (tuple(k for k, _ in found), self.layer.outcome(int(units[number])))
+            groups.setdefault(key, []).append(number)
+        for members in groups.values():
+            if len(members) > 1 or (driver is not None and driver.shape[1] == 0):
+                yield from self._fitted(np.array(members), features, units, driver)
+
+    def _fitted(
+        self,
+        members: Ints,
+        features: list[list[Feature]],
+        units: Ints,
+        driver: Ints | None,
+    ) -> Iterator[Found]:
+        bias = self.layer.entries.bias
+        found = self._try(members, features, units, driver)
+        if found is not None:
+            yield found
+            return
+        values, which = np.unique(bias[units[members]], return_inverse=True)
+        if 1 < len(values) <= len(members) // 2:
+            for value in range(len(values)):
+                part = members[which == value]
+                found = self._try(part, features, units, driver) if len(part) > 1 else None
+                if found is not None:
+                    yield found
+
+    def _try(
+        self,
+        members: Ints,
+        features: list[list[Feature]],
+        units: Ints,
+        driver: Ints | None,
+    ) -> Found | None:
+        keys = [key for key, _ in features[int(members[0])]]
+        rows = [
+            [i for _, params in features[m] for i in params] + [int(self.layer.entries.bias[u])]
+            for m, u in zip(members.tolist(), units[members].tolist())
+        ]
+        columns = np.array(rows, dtype=np.int64)
+        around = [*build.moduli(keys, self.layer.sources), 0]
+        known = fit(columns, around, None if driver is None else driver[units[members]])
+        if known is None:
+            return None
+        if len(members) == 2 and not _close(known, columns):
+            return None
+        outcomes = self.layer.outcome(int(units[members[0]]))
+        family = build.family(keys, known, outcomes, self.layer.sources, self.describer.patterns)
+        if family is None:
+            return None
+        places = flat_places(known.coordinates, known.counts)
+        return Found(_clipped(family, self.layer), units[members], places, _cost(family))
+
+    def single(self, unit: int) -> Found:
+        """Return one unit as a family without coordinates, described as shortly as possible."""
+        best: Found | None = None
+        units = np.array([unit])
+        cells = self._cells(units)
+        for strategy in STRATEGIES:
+            features = self.describer.describe(cells, strategy)
+            found = self._try(np.array([0]), features, units, None)
+            if found is not None and (best is None or found.cost < best.cost):
+                best = found
+        if best is not None:
+            return best
+        return Found(self._term_by_term(unit), units, np.zeros(1, dtype=np.int64))
+
+    def _term_by_term(self, unit: int) -> Family:
+        cells = self._cells(np.array([unit]))
+        terms: list[Term] = []
+        for source, cell, weight in zip(
+            cells.sources.tolist(), cells.cells.tolist(), cells.weights.tolist()
+        ):
+            shape = self.layer.sources[source].shape
+            index = tuple(Affine.of(int(i)) for i in np.unravel_index(cell, shape))
+            flags = (False,) * len(shape)
+            terms.append(Term(source, weight, (), index, flags, flags))
+        bias = Affine.of(int(self.layer.entries.bias[unit]))
+        return Family((), tuple(terms), bias, self.layer.outcome(unit))
+
+    # ------------------------------------------------------------ coordinates without a unit
+
+    def filled(self, found: Found) -> Found | None:
+        """Return the family with every unit of the layer at its own place, None if some differ."""
+        family = _clipped(found.family, self.layer)
+        entries = expand(family, grid(family.counts), self.layer.sources, self.layer.offsets)
+        same = np.array_equal(hashes(entries), self.hashes)
+        outcomes = self.layer.outcomes
+        if not same or (outcomes is not None and (outcomes != np.array(family.outcomes)).any()):
+            return None
+        every = np.arange(self.layer.count)
+        return Found(family, every, every, found.cost)
+
+    def _grown(self, families: list[Found], units: Ints) -> list[Found]:
+        """Let large families take units of small ones, and single ones, at free coordinates."""
+        done: list[Found] = []
+        owner = {int(u): None for u in units.tolist()}
+        for found in families:
+            mine = np.array([u for u in found.units.tolist() if u in owner], dtype=np.int64)
+            if len(mine) < len(found.units):
+                if len(mine) < 2:
+                    continue
+                kept = np.isin(found.units, mine)
+                found = replace(found, units=found.units[kept], places=found.places[kept])
+            for unit in mine.tolist():
+                del owner[unit]
+            if owner and found.family.counts:
+                found = self._grow(found, np.array(list(owner), dtype=np.int64))
+                for unit in found.units.tolist():
+                    owner.pop(unit, None)
+            done.append(found)
+        return done
+
+    def _grow(self, found: Found, free: Ints) -> Found:
+        layer, family = self.layer, found.family
+        outcomes = layer.outcomes
+        if outcomes is not None:
+            free = free[(outcomes[free] == np.array(family.outcomes)).all(axis=1)]
+        wide = tuple(count + 2 * MARGIN for count in family.counts)
+        if not len(free) or int(np.prod(wide)) > MOST_PLACES:
+            return found
+        box = grid(wide) - MARGIN
+        inside = ((box >= 0) & (box < np.array(family.counts))).all(axis=1)
+        flat = np.zeros(len(box), dtype=np.int64)
+        flat[inside] = flat_places(box[inside], family.counts)
+        box = box[~(inside & np.isin(flat, found.places))]
+        known = hashes(expand(family, box, layer.sources, layer.offsets))
+        order = np.argsort(known, kind="stable")
+        at = np.searchsorted(known[order], self.hashes[free])
+        at = np.minimum(at, len(order) - 1)
+        match = known[order][at] == self.hashes[free]
+        if not match.any():
+            return found
+        taken, places = free[match], box[order[at[match]]]
+        low = np.minimum(places.min(axis=0), 0)
+        high = np.maximum(places.max(axis=0) + 1, np.array(family.counts))
+        shift = {COORDINATES[k]: Affine.symbol(COORDINATES[k]) + int(v) for k, v in enumerate(low)}
+        counts = tuple((high - low).tolist())
+        moved = _moved(family, shift, counts)
+        old = np.stack(np.unravel_index(found.places, family.counts), axis=1)
+        flat = flat_places(np.concatenate([old, places]) - low, counts)
+        units = np.concatenate([found.units, taken])
+        return Found(_clipped(moved, layer), units, flat, found.cost)
+
+
+def _close(known: Fit, columns: Ints) -> bool:
+    """Tell whether two units look like neighbours: any two are a family in some way."""
+    steps = np.abs(columns[1] - columns[0])
+    moved = steps[steps > 0]
+    return bool(len(moved) == 0 or moved.max() == 1)
+
+
+def _cost(family: Family) -> int:
+    """Return the length of a family's description."""
+    total = 2 + len(family.counts) + (not family.bias.is_const)
+    for term in family.terms:
+        quotients = sum(not isinstance(s, str) for i in term.index for s, _ in i.terms)
+        total += 2 + len(term.loops) + 2 * quotients + 2 * (term.factor is not None)
+        total += sum(not loop.low.is_const or not loop.high.is_const for loop in term.loops)
+        total += sum(len(i.terms) > 1 for i in term.index) + sum(term.ring)
+    return total
+
+
+def _moved(family: Family, shift: dict[str, Affine], counts: tuple[int, ...]) -> Family:
+    def put(a: Affine) -> Affine:
+        return a.substitute(shift)
+
+    terms = tuple(
+        replace(
+            term,
+            index=tuple(map(put, term.index)),
+            loops=tuple(replace(o, low=put(o.low), high=put(o.high)) for o in term.loops),
+            factor=None if term.factor is None else put(term.factor),
+        )
+        for term in family.terms
+    )
+    return replace(family, counts=counts, terms=terms, bias=put(family.bias))
+
+
+def _clipped(family: Family, layer: Layer) -> Family:
+    """Return the family with the axes marked on which some index leaves its array."""
+    bounds = {COORDINATES[k]: (Affine(), Affine.of(n - 1)) for k, n in enumerate(family.counts)}
+    terms: list[Term] = []
+    for term in family.terms:
+        inner = dict(bounds)
+        for number, loop in enumerate(term.loops):
+            inner[f"%d{number}"] = (loop.low, loop.high - 1)
+        flags: list[bool] = []
+        for axis, index in enumerate(term.index):
+            low = index.extreme(inner, upper=False)
+            high = index.extreme(inner, upper=True)
+            extent = layer.sources[term.source].shape[axis]
+            out = not (low.is_const and high.is_const) or low.const < 0 or high.const >= extent
+            flags.append(out and not term.ring[axis])
+        terms.append(replace(term, clipped=tuple(flags)))
+    return replace(family, terms=tuple(terms))
+
+
+__all__ = ["Found", "Layer", "Reading", "find"]

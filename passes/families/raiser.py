@@ -1,0 +1,46 @@
+"""The raiser: families found, written as loops, and compared unit by unit with the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ddc.ir import Module
+from ddc.passes.base import Context, Declined, Pass
+from ddc.passes.tables import key_of
+
+from .discover import Structure, discover
+from .emit import emit
+from .structural import NotStructuralError, units_found
+
+
+@dataclass(frozen=True)
+class Families(Pass):
+    """Raise sign and step units as loops over families that share one body, however wide."""
+
+    name: ClassVar[str] = "families"
+
+    def run(self, module: Module, context: Context) -> Module:
+        """Return the module as loops over families; `Declined` for other kinds of units.
+
+        The loops are expanded again and compared with the network's units before anything is
+        returned.
+        """
+        structure = structure_of(module, context)
+        found = module.with_entry(emit(structure))
+        try:
+            units_found(found, structure)
+        except NotStructuralError as error:
+            raise Declined(f"the loops found do not give back the network: {error}") from None
+        if structure.simplified:
+            context.note(
+                f"the weights of {structure.simplified} units are simplified: the noise taken out "
+                "changes no decision on the declared ranges"
+            )
+        return found
+
+
+def structure_of(module: Module, context: Context) -> Structure:
+    """Return a network as families, looked for at most once."""
+    found: Structure = context.cached("families", key_of(module), lambda: discover(module))
+    return found
