@@ -45,6 +45,7 @@ from .shapes import (
 )
 from .signature import Signature, parse_signature, shape_of, width_of
 from .solve import solve
+from .steps import is_recurrent, length_source, solve_steps, takes_steps
 
 DECISIONS = ("raw", "sign", "step", "half", "round", "argmax", "softmax")
 HALF = Fraction(1, 2)
@@ -56,7 +57,8 @@ class Lowered:
     """A network as IR, with what was decided on the way.
 
     `signature` is as it was said, letters included, with the sizes that this network solved;
-    `signature_from` and `decision_from` say who said so, for the evidence.
+    `signature_from` and `decision_from` say who said so, for the evidence, and `length_from` who
+    said the length of the sequences.
     """
 
     module: Module
@@ -65,6 +67,7 @@ class Lowered:
     signature_from: str
     decision_from: str
     digest: str
+    length_from: str = ""
 
 
 def lower(
@@ -85,6 +88,8 @@ def lower(
         signature, signature_from = _signature(network, input, samples)
         params = signature.at(signature.sizes)
         _check_params(params)
+        if is_recurrent(network):
+            return _recurrent(network, signature, signature_from, output, identifier(name, "net"))
         feed = feed_of(network)
         try:
             given = fed_shape(network, feed, params)
@@ -93,13 +98,27 @@ def lower(
             said = f"{signature_from} {quote(str(signature))}"
             raise DdcError(f"{takes(network)}; {said} does not fit: {error}") from None
         decision, decision_from = _decision(network, params, output)
-        emitter = _Emitter(params, feed.mode)
+        emitter = Emitter(params, feed.mode)
         emitter.feed(given)
         for layer, shape in zip(network.layers, outlines, strict=True):
             emitter.layer(layer, shape)
         module = emitter.module(identifier(name, "net"), decision)
     return Lowered(
         check(module), signature, decision, signature_from, decision_from, network.digest
+    )
+
+
+def _recurrent(
+    network: Network, signature: Signature, signature_from: str, output: str | None, name: str
+) -> Lowered:
+    from .sequences import lower_steps
+
+    params = signature.at(signature.sizes)
+    decision, decision_from = _decision(network, params, output)
+    module = check(lower_steps(network, params, name, decision))
+    source = length_source(network, signature)
+    return Lowered(
+        module, signature, decision, signature_from, decision_from, network.digest, source
     )
 
 
@@ -114,7 +133,9 @@ def _signature(
     elif samples is not None:
         where, found = "the signature inferred from --data", infer(samples)
     else:
-        raise DdcError(takes(network))
+        raise DdcError(takes_steps(network) if is_recurrent(network) else takes(network))
+    if is_recurrent(network):
+        return solve_steps(network, found, where), where
     return solve(network, found, where), where
 
 
@@ -149,7 +170,7 @@ def _decision(
     )
 
 
-class _Emitter:
+class Emitter:
     """Writes ops; knows the name, the shape and the element type of the current value."""
 
     def __init__(self, params: tuple[tuple[str, Type], ...], mode: str) -> None:
@@ -230,7 +251,7 @@ class _Emitter:
 
     def layer(self, layer: Layer, shape: Shape) -> None:
         """Write one layer, whose result has this shape."""
-        build = _LAYERS[layer.kind]
+        build = LAYERS[layer.kind]
         self.value = build(self, layer, shape)
         self.shape = shape
         if build is not _shaped:
@@ -247,7 +268,7 @@ class _Emitter:
 
     def module(self, name: str, decision: str) -> Module:
         """Write the decision and return the module."""
-        decide = _DECIDE.get(decision)
+        decide = DECIDE.get(decision)
         if decide is not None:
             decide(self)
         self._as_the_input()
@@ -309,17 +330,17 @@ def _dims(shape: Shape) -> tuple[Affine, ...]:
     return tuple(Affine.of(size) for size in shape)
 
 
-def _linear(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
+def _linear(emitter: Emitter, layer: Layer, shape: Shape) -> str:
     return emitter.op("dense", layer, "h", *_weights(emitter, layer))
 
 
-def _weights(emitter: _Emitter, layer: Layer) -> list[Global]:
+def _weights(emitter: Emitter, layer: Layer) -> list[Global]:
     weight = emitter.constant("w", layer.tensors["weight"])
     bias = layer.tensors.get("bias")
     return [weight] if bias is None else [weight, emitter.constant("b", bias)]
 
 
-def _conv(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
+def _conv(emitter: Emitter, layer: Layer, shape: Shape) -> str:
     pairs = conv_pairs(layer)
     stride, dilation = tuple(p[1] for p in pairs), tuple(p[2] for p in pairs)
     padding = tuple(n for pair in pairs for n in pair[3:])
@@ -337,7 +358,7 @@ def _conv(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
     )
 
 
-def _batch_norm(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
+def _batch_norm(emitter: Emitter, layer: Layer, shape: Shape) -> str:
     """Fold the statistics into one factor and one shift for each channel, in binary64."""
     tensors = {key: array.astype(np.float64) for key, array in layer.tensors.items()}
     eps = layer.attrs["eps"]
@@ -351,21 +372,21 @@ def _batch_norm(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
     return emitter.op("scale", layer, "n", *constants, axis=0)
 
 
-def _embedding(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
+def _embedding(emitter: Emitter, layer: Layer, shape: Shape) -> str:
     if isinstance(emitter.scalar, Real) or emitter.mode != "tokens":
         raise DdcError(f"{layer.describe()} takes ints: it must be the first layer")
     return emitter.op("embedding", layer, "e", emitter.constant("table", layer.tensors["weight"]))
 
 
-def _softmax(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
+def _softmax(emitter: Emitter, layer: Layer, shape: Shape) -> str:
     return emitter.op("softmax", layer, "p", axis=softmax_axis(layer, len(shape)))
 
 
-def _leaky_relu(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
+def _leaky_relu(emitter: Emitter, layer: Layer, shape: Shape) -> str:
     return emitter.op("leaky_relu", layer, "r", slope=_exact(layer, "slope"))
 
 
-def _hardtanh(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
+def _hardtanh(emitter: Emitter, layer: Layer, shape: Shape) -> str:
     return emitter.op("hardtanh", layer, "r", low=_exact(layer, "low"), high=_exact(layer, "high"))
 
 
@@ -375,7 +396,7 @@ def _exact(layer: Layer, key: str) -> Fraction:
     return Fraction(value)
 
 
-def _shaped(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
+def _shaped(emitter: Emitter, layer: Layer, shape: Shape) -> str:
     if emitter.shape == shape:
         return emitter.value
     return emitter.builder.op(
@@ -383,11 +404,11 @@ def _shaped(emitter: _Emitter, layer: Layer, shape: Shape) -> str:
     )
 
 
-def _plain(code: str, wish: str) -> Callable[[_Emitter, Layer, Shape], str]:
+def _plain(code: str, wish: str) -> Callable[[Emitter, Layer, Shape], str]:
     return lambda emitter, layer, shape: emitter.op(code, layer, wish)
 
 
-_LAYERS: dict[str, Callable[[_Emitter, Layer, Shape], str]] = {
+LAYERS: dict[str, Callable[[Emitter, Layer, Shape], str]] = {
     "linear": _linear,
     "conv1d": _conv,
     "conv2d": _conv,
@@ -408,11 +429,11 @@ _LAYERS: dict[str, Callable[[_Emitter, Layer, Shape], str]] = {
 # Layers whose results are not reals.
 _ELEMENTS: dict[str, Scalar] = {"sign": Int(-1, 1), "step": BIT}
 
-_DECIDE: dict[str, Callable[[_Emitter], None]] = {
+DECIDE: dict[str, Callable[[Emitter], None]] = {
     "sign": lambda emitter: emitter.decide("sign", Int(-1, 1)),
     "step": lambda emitter: emitter.decide("step", BIT),
     "half": lambda emitter: emitter.decide("gt", BIT, HALF),
     "round": lambda emitter: emitter.decide("round", _rounded(emitter.scalar)),
-    "argmax": _Emitter.argmax,
-    "softmax": _Emitter.softmax,
+    "argmax": Emitter.argmax,
+    "softmax": Emitter.softmax,
 }

@@ -10,6 +10,7 @@ import numpy as np
 from ddc.ir import DdcError
 
 from .records import Layer, describe_shapes, quote
+from .recurrent import CELLS, read_cells
 from .tensors import widen
 from .unpickle import ModuleRecord
 
@@ -23,10 +24,10 @@ MAX_ATTRIBUTE = 1 << 31
 SUPPORTED = (
     "Linear, Conv1d, Conv2d (zero or circular padding), ReLU, ReLU6, LeakyReLU, Hardtanh, Tanh, "
     "Sigmoid, Softmax, BatchNorm1d, BatchNorm2d, Dropout, Identity, Embedding, Flatten, Unflatten, "
-    "Sequential"
+    "RNN, GRU, LSTM, Sequential"
 )
 
-Build = Callable[["_Module"], Layer]
+Build = Callable[["Module"], Layer]
 
 
 def read_modules(root: ModuleRecord) -> list[Layer]:
@@ -50,10 +51,14 @@ def read_modules(root: ModuleRecord) -> list[Layer]:
             raise DdcError(
                 f"more than {MAX_LAYERS} layers or {MAX_DEPTH} nested levels, which is not supported"
             )
-        module = _Module(path or "0", record)
+        module = Module(path or "0", record)
         check_hooks(module.path, record)
         children = module.group("_modules")
         seen += len(children)
+        if record.cls in CELLS:
+            module.check_leaf()
+            layers += read_cells(module)
+            continue
         if record.cls != "Sequential":
             layers.append(module.layer())
             continue
@@ -83,7 +88,7 @@ def check_hooks(path: str, record: ModuleRecord) -> None:
             )
 
 
-class _Module:
+class Module:
     """One record with checked access to what a layer is made of."""
 
     def __init__(self, path: str, record: ModuleRecord) -> None:
@@ -117,10 +122,14 @@ class _Module:
         build = _LAYERS.get(self.cls)
         if build is None:
             raise self.fail(f"is not supported; supported: {SUPPORTED}")
-        if self.group("_modules"):
-            raise self.fail("holds other modules (parametrizations?), which is not supported")
+        self.check_leaf()
         self.check_parameters()
         return build(self)
+
+    def check_leaf(self) -> None:
+        """Raise if the layer holds modules of its own."""
+        if self.group("_modules"):
+            raise self.fail("holds other modules (parametrizations?), which is not supported")
 
     def tensor(self, name: str, axes: int) -> np.ndarray:
         array = self.optional(name, axes)
@@ -186,14 +195,14 @@ def _plain(kind: str) -> Build:
     return lambda module: Layer(kind, module.path)
 
 
-def _linear(module: _Module) -> Layer:
+def _linear(module: Module) -> Layer:
     weight = module.tensor("weight", 2)
     vectors = module.vectors(weight.shape[0], "bias")
     return Layer("linear", module.path, {}, {"weight": weight} | vectors)
 
 
 def _conv(axes: int) -> Build:
-    def build(module: _Module) -> Layer:
+    def build(module: Module) -> Layer:
         weight = module.tensor("weight", axes + 2)
         groups = module.integer("groups")
         if groups < 1 or weight.shape[0] % groups:
@@ -219,7 +228,7 @@ def _conv(axes: int) -> Build:
     return build
 
 
-def _padding(module: _Module, spans: list[int]) -> tuple[tuple[int, int], ...]:
+def _padding(module: Module, spans: list[int]) -> tuple[tuple[int, int], ...]:
     """Return how many cells stand before and after each axis; `same` puts the odd one after."""
     value = module.state.get("padding")
     if value == "same":
@@ -237,7 +246,7 @@ def _padding(module: _Module, spans: list[int]) -> tuple[tuple[int, int], ...]:
 
 
 def _batch_norm(axes: int) -> Build:
-    def build(module: _Module) -> Layer:
+    def build(module: Module) -> Layer:
         mean = module.optional("running_mean", 1)
         variance = module.optional("running_var", 1)
         if mean is None or variance is None:
@@ -255,25 +264,25 @@ def _batch_norm(axes: int) -> Build:
     return build
 
 
-def _hardtanh(module: _Module) -> Layer:
+def _hardtanh(module: Module) -> Layer:
     low, high = module.number("min_val"), module.number("max_val")
     if low >= high:
         raise module.fail("has an empty range")
     return Layer("hardtanh", module.path, {"low": low, "high": high})
 
 
-def _softmax(module: _Module) -> Layer:
+def _softmax(module: Module) -> Layer:
     dim = None if module.state.get("dim") is None else module.integer("dim")
     return Layer("softmax", module.path, {"dim": dim})
 
 
-def _embedding(module: _Module) -> Layer:
+def _embedding(module: Module) -> Layer:
     if module.state.get("max_norm") is not None:
         raise module.fail("rescales its rows (max_norm), which is not supported")
     return Layer("embedding", module.path, {}, {"weight": module.tensor("weight", 2)})
 
 
-def _flatten(module: _Module) -> Layer:
+def _flatten(module: Module) -> Layer:
     attrs: dict[str, object] = {
         "start": module.integer("start_dim"),
         "end": module.integer("end_dim"),
@@ -281,7 +290,7 @@ def _flatten(module: _Module) -> Layer:
     return Layer("flatten", module.path, attrs)
 
 
-def _unflatten(module: _Module) -> Layer:
+def _unflatten(module: Module) -> Layer:
     sizes = module.state.get("unflattened_size")
     count = len(sizes) if isinstance(sizes, (tuple, list)) else 0
     attrs: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Read `.pt` and `.pth` checkpoints without torch: whole modules, `ddc.layers/1`, state dicts."""
+"""Read `.pt` and `.pth` checkpoints without torch: whole modules, our own dicts, state dicts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .archive import Archive
 from .files import read_bytes
 from .modules import MAX_LAYERS, read_modules
 from .records import Layer, Network, about, describe_shapes, quote
+from .recurrent import FORMAT as RECURRENT
+from .recurrent import length_of, recurrent_layers
 from .unpickle import ModuleRecord, RefusedError, unpickle
 
 # Names that may stand in the `activations` of a `ddc.layers/1` dict, as layers without attributes.
@@ -63,8 +65,12 @@ def network(root: object, model: str | None, digest: str, source: str) -> Networ
     form = text_at(root, "format")
     if form == "ddc.layers/1":
         return Network(dense_layers(root), *signature, digest, source)
+    if form == RECURRENT:
+        return Network(recurrent_layers(root), *signature, digest, source, length=length_of(root))
     if form is not None and form.startswith("ddc."):
-        raise DdcError(f"format {quote(form)} is not supported; supported: ddc.layers/1")
+        raise DdcError(
+            f"format {quote(form)} is not supported; supported: ddc.layers/1, {RECURRENT}"
+        )
     weights = state_dict(root)
     if model is None:
         shapes = describe_shapes({name: array.shape for name, array in weights.items()})

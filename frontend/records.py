@@ -32,6 +32,9 @@ class Layer:
     * `embedding`: -; `weight` (tokens, width)
     * `flatten`: `start`, `end`; `unflatten`: `dim`, `sizes`; `squeeze`, `unsqueeze`: `dim`;
       `reshape`: `shape`, without the batch axis, at most one -1
+    * `mlp_cell`: -; `0.weight`, `0.bias`, `1.weight` …, ReLU between, and `h0`: `h' = f([h, x])`
+    * `rnn`: `activation` (`tanh` or `relu`); `gru`, `lstm`: -; `weight_ih`, `weight_hh`, optional
+      `bias_ih`, `bias_hh`, gates in torch's order, a start of zeros
     * `pad`: `padding`, `padding_mode`; only between readers, which fold it into the `conv` after it
     """
 
@@ -48,7 +51,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """A network as it was found: layers in order, the file's own signature, hash and source."""
+    """A network as it was found: layers in order, the file's own signature, hash and source.
+
+    `length` is the number of steps that a recurrent network was trained on, if the file says so.
+    """
 
     layers: list[Layer]
     input: str | None
@@ -57,6 +63,7 @@ class Network:
     source: str
     input_name: str | None = None
     input_shape: tuple[int | None, ...] | None = None
+    length: int | None = None
 
 
 def quote(text: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ddc.ir import DdcError
 from .chain import fold_padding, linear
 from .modules import SUPPORTED, check_hooks, read_modules
 from .records import Layer, Network, check_finite, digest_layers, quote
+from .recurrent import CELL_KINDS
 from .unpickle import MODULE_PREFIX, ModuleRecord
 
 if TYPE_CHECKING:
@@ -80,6 +82,13 @@ def _record(root: torch.nn.Module) -> ModuleRecord:
 
 class _Data:
     """The value that flows through the network; only the newest one may be used."""
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What a recurrent module returns: its outputs at every step, and states that nobody reads."""
+
+    steps: _Data
 
 
 class _Sizes:
@@ -163,7 +172,8 @@ class _Walk:
         self.newest(node, self.value(node.args[0]))
         path = str(node.target)
         layers = read_modules(_record(self.module.get_submodule(path)))
-        return self.advance(*(Layer(x.kind, path, x.attrs, x.tensors) for x in layers))
+        steps = self.advance(*(Layer(x.kind, path, x.attrs, x.tensors) for x in layers))
+        return _Outputs(steps) if layers[-1].kind in CELL_KINDS else steps
 
     def _call_function(self, node: Node) -> object:
         values = [self.value(argument) for argument in node.args]
@@ -171,6 +181,8 @@ class _Walk:
             return _Sizes()
         if node.target is operator.getitem and isinstance(values[0], _Sizes) and values[1] == 0:
             return _Batch()
+        if node.target is operator.getitem and isinstance(values[0], _Outputs):
+            return values[0].steps if values[1] == 0 else None
         return self._call(node, self.functions.get(node.target), values)
 
     def _call_method(self, node: Node) -> object:

@@ -149,7 +149,8 @@ def test_content_that_is_no_network(tmp_path: Path) -> None:
         "neither a module nor": 5,
         "no weights": {"epoch": 3},
         "without layers": sequential(),
-        "ddc.recurrent/1' is not supported": {"format": "ddc.recurrent/1"},
+        "ddc.recurrent/2' is not supported": {"format": "ddc.recurrent/2"},
+        "'f.0.weight' … are not between": {"format": "ddc.recurrent/1"},
         "'activations'": {"format": "ddc.layers/1", "0.weight": weight},
         "activation 0 is 'swish'": {"format": "ddc.layers/1", "activations": ["swish"]},
         "'0.weight' is not a matrix": {"format": "ddc.layers/1", "activations": ["relu"]},
@@ -220,11 +221,11 @@ def test_layers_that_are_wrong(tmp_path: Path) -> None:
         ("max_norm", module("Embedding", "sparse", _parameters={"weight": square}, max_norm=1.0)),
         ("start_dim", module("Flatten", "flatten", start_dim=None, end_dim=-1)),
         (
-            r"'0.1' \(GRU, weight_ih_l0 \[2, 2\]\) is not supported",
+            r"'0.1' \(GRUCell, weight_ih_l0 \[2, 2\]\) is not supported",
             sequential(
                 sequential(
                     module("ReLU", "activation"),
-                    module("GRU", "rnn", _parameters={"weight_ih_l0": square}),
+                    module("GRUCell", "rnn", _parameters={"weight_ih_l0": square}),
                 )
             ),
         ),
