@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,8 @@ def _has_real_results(network: Module) -> bool:
 
 def _evidence(verdict: Verdict, other: str) -> Evidence:
     if verdict.counterexample is not None:
-        raise MismatchError(f"the program differs from {other} {verdict.counterexample}")
+        answers = verdict.counterexample.text("the program", other)
+        raise MismatchError(f"the program differs from {other} {answers}")
     assert verdict.evidence is not None
     return verdict.evidence
 
@@ -168,8 +170,9 @@ def _inexact(
     example: Counterexample,
     sizes: dict[str, int],
 ) -> Evidence:
+    shown = example.text("the program", "the network")
     if tables is None:
-        return claim("inexact", counterexample=str(example))
+        return claim("inexact", counterexample=shown)
     fixed = instantiate(program, sizes)
     wrong = total = 0
     for group in tables.groups:
@@ -180,7 +183,8 @@ def _inexact(
             for row, output in enumerate(group.outputs):
                 wrong += int(np.count_nonzero(answers[:, output] != table.output(row)[rows]))
             total += len(rows) * len(group.outputs)
-    return claim("inexact", wrong=wrong, answers=total, counterexample=str(example))
+    rate = Fraction(wrong, total)
+    return claim("inexact", rate=rate, wrong=wrong, answers=total, counterexample=shown)
 
 
 def _answers(

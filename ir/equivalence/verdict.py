@@ -26,12 +26,16 @@ class Counterexample:
     results: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        return self.text("one", "the other")
+
+    def text(self, left: str, right: str) -> str:
+        """Return the input and the answers that differ, naming the two sides."""
         given = ", ".join(f"{name} = {shown(value)}" for name, value in self.inputs.items())
         answers: list[str] = []
         for k, (a, b) in enumerate(zip(self.left, self.right)):
             if a.shape != b.shape or not np.all(same_numbers(a, b, 0.0)):
                 name = self.results[k] if k < len(self.results) else f"result {k}"
-                answers.append(f"{name} is {shown(a)} against {shown(b)}")
+                answers.append(f"{name} is {shown(a)} in {left} and {shown(b)} in {right}")
         return f"for {given}: {'; '.join(answers)}" if given else "; ".join(answers)
 
 
