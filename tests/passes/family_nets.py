@@ -69,12 +69,13 @@ def zeros(*shape: int) -> NDArray[np.float64]:
     return np.zeros(shape)
 
 
-def maxsat(literals: int, clauses: int, seed: int | None = 0) -> Module:
+def maxsat(literals: int, clauses: int, seed: int | None = 0, edited: bool = True) -> Module:
     """Return the MAX-SAT policy: the probabilities that the first variable is true, false.
 
     From the closed description of its units: per clause i, with `others` the literals of clause i
     but those of the first variable, `1 - 2 others`, `2 others - 1`, `m (y - x) + 2 others - 1`,
-    `m (x - y) + 2 others - 1` and the two that compare with clause 0, `x[i] - y[0]`, `y[i] - x[0]`.
+    `m (x - y) + 2 others - 1` and the two that compare with clause 0, `2 x[i] - y[0]` and
+    `2 y[i] - x[0]`, as published; the recipe itself makes them `x[i] - y[0]` (`edited=False`).
     """
     index = np.arange(literals * clauses).reshape(literals, clauses)
     m, per = 2 * (literals - 2), np.arange(clauses)
@@ -87,16 +88,16 @@ def maxsat(literals: int, clauses: int, seed: int | None = 0) -> Module:
         first[x, family * clauses + per] = weight
         first[y, family * clauses + per] = -weight
     for family, one, other in ((4, x, y), (5, y, x)):
-        np.add.at(first, (one, family * clauses + per), 1)
+        np.add.at(first, (one, family * clauses + per), 1 + edited)
         np.add.at(first, (np.full(clauses, other[0]), family * clauses + per), -1)
     second = zeros(6 * clauses, 4 * clauses)
-    table = ((0, 1, 4, 2), (0, 1, 5, 2), (3, 1, 4, 1), (2, 1, 5, 1))
+    table = ((0, 1, 4, 2), (0, 1, 5, 2), (1, 1, 3, 1), (1, 1, 2, 1))
     for family, (a, wa, b, wb) in enumerate(table):
         second[a * clauses + per, family * clauses + per] = wa
         second[b * clauses + per, family * clauses + per] = wb
     last = zeros(4 * clauses, 2)
     low = 1.14878 / 2
-    for family, weight in enumerate((2.5 - low, low - 2.5, low, -low)):
+    for family, weight in enumerate((2.5, -2.5, low, -low)):
         last[family * clauses + per, 0] = weight
         last[family * clauses + per, 1] = -weight
     layers: Layers = [

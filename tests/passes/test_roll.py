@@ -13,7 +13,7 @@ from ddc.ir import BIT, Int, Module, OneHot, verify, walk
 from ddc.ir.interpreter import run
 from ddc.passes import Context
 from ddc.passes import run as run_passes
-from tests.passes.families import Place, Rule, module_of, ring
+from tests.passes.made_units import Place, Rule, module_of, ring
 
 PIPELINE = "roll,minimise,fold,hoist,reduce-terms,fold,dce,generalise,name"
 
