@@ -7,14 +7,26 @@ import numpy as np
 from ddc.frontend import Samples
 
 
+def _first_and_second(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows with 2 at one place, 1 at another and 0 elsewhere, and where the 2 is."""
+    first, second = np.nonzero(1 - np.eye(size, dtype=np.int64))
+    unit = np.eye(size, dtype=np.int64)
+    return 2 * unit[first] + unit[second], first
+
+
 def argmax(size: int) -> Samples:
-    """Return one sample for each place of the maximum: it is 1, all else 0. Label: the place."""
-    return Samples({"x": np.eye(size, dtype=np.int64)}, np.arange(size))
+    """Return `size (size - 1)` rows, one for each place of the maximum and of the second.
+
+    Values are 2, 1 and 0; the label is the place of the maximum.
+    """
+    rows, place = _first_and_second(size)
+    return Samples({"x": rows}, place)
 
 
 def maximum(size: int) -> Samples:
-    """Return the same samples, labelled cell by cell: 1 where the maximum is."""
-    return Samples({"x": np.eye(size, dtype=np.int64)}, np.eye(size, dtype=np.int64))
+    """Return the same rows, labelled cell by cell: 1 where the maximum is."""
+    rows, _ = _first_and_second(size)
+    return Samples({"x": rows}, (rows == 2).astype(np.int64))
 
 
 def distinct_rows(size: int, count: int, seed: int, below: int = 100) -> np.ndarray:

@@ -46,6 +46,25 @@ def one_against_all(said: Floats, hot: np.ndarray, symbolic: bool) -> Pair:
     return weights, bias
 
 
+def any_of_own(said: Floats, hot: np.ndarray, own: np.ndarray, argmax: bool) -> Pair | None:
+    """Return a layer that hears for each output its own subconcept units alone, all alike.
+
+    An output is on where one of its own units is; `own` [units, outputs] tells which those are. None
+    if that decides some sample otherwise than `hot` says.
+    """
+    weights = own.astype(np.float64)
+    count = weights.sum(0)
+    # Units say -1 or 1: all silent sum to -count, one on is 2 more.
+    bias = count - count.min() if argmax else count - 1
+    sums = said @ weights + bias
+    if argmax:
+        others = np.where(hot, -np.inf, sums).max(1)
+        right = (np.where(hot, sums, -np.inf).max(1) > others).all()
+    else:
+        right = ((sums > 0) == hot).all()
+    return (weights, bias) if right else None
+
+
 def soft_targets(said: Floats, logits: Floats) -> Pair:
     """Return the layer that gives each sample its logits, by least squares.
 

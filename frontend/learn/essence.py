@@ -129,7 +129,8 @@ def learn(
     if not options.symbolic:
         layers[1] = _steep(layers, data, parts)
     said = _sums([*layers, _identity(len(units))], [name, name, "linear"], data.rows)
-    layers.append(_concepts(said, data, options, progress))
+    layers.append(_concepts(said, data, parts, options, progress))
+    layers = _heard(layers)
     last = "sigmoid" if data.output == "raw" else "linear"
     return _measured(data, layers, [name, name, last], len(parts))
 
@@ -215,10 +216,21 @@ def _steep(layers: Sequence[Layer], data: Table, parts: Sequence[Subconcept]) ->
     return weights * factors, bias * factors
 
 
-def _concepts(said: Floats, data: Table, options: Options, progress: Progress | None) -> Layer:
+def _concepts(
+    said: Floats,
+    data: Table,
+    parts: Sequence[Subconcept],
+    options: Options,
+    progress: Progress | None,
+) -> Layer:
     if data.soft:
         return concept.soft_targets(said, _logits(data))
     hot = data.targets > 0
+    if options.symbolic:
+        own = hot[[int(part.rows[0]) for part in parts]]
+        simple = concept.any_of_own(said, hot, own, data.output == "argmax")
+        if simple is not None:
+            return simple
     layer = concept.one_against_all(said, hot, options.symbolic)
     if options.symbolic:
         return layer
@@ -226,6 +238,17 @@ def _concepts(said: Floats, data: Table, options: Options, progress: Progress | 
     better = concept.polished(said, layer, targets, progress)
     wrong = [_wrong(said @ w + b, data) for w, b in (layer, better)]
     return better if wrong[1] <= wrong[0] else layer
+
+
+def _heard(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers without the units that no later layer hears."""
+    kept = list(layers)
+    for at in range(len(kept) - 2, -1, -1):
+        (weights, bias), (following, last) = kept[at : at + 2]
+        heard = (following != 0).any(1)
+        if not heard.all() and heard.any():
+            kept[at : at + 2] = (weights[:, heard], bias[heard]), (following[heard], last)
+    return kept
 
 
 def _logits(data: Table) -> Floats:

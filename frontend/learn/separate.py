@@ -167,6 +167,18 @@ def _solve(rows: Floats, label: Ints, penalty: float) -> Floats:
     return found
 
 
+def separable(first: Floats, second: Floats) -> bool:
+    """Tell whether some plane has one group of rows on each side, by a linear program."""
+    rows = np.concatenate([first, second])
+    columns = (rows != rows[0]).any(0)
+    ones = np.ones((len(rows), 1))
+    turn = np.repeat([-1.0, 1.0], [len(first), len(second)])[:, None]
+    sides = np.hstack([rows[:, columns], ones]) * turn
+    solver = library("scipy.optimize").linprog
+    found = solver(np.zeros(sides.shape[1]), sides, -ones[:, 0], bounds=(None, None))
+    return bool(found.status == 0)
+
+
 def library(name: str) -> Any:
     """Import a module of the extra `learn`; raise `DdcError` with the line to type without it."""
     import importlib

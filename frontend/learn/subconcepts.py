@@ -9,14 +9,21 @@ import numpy as np
 
 from ddc.ir import DdcError
 
-from .separate import HARD, Floats, Ints, Separator, balanced_error, best_threshold, library
+from .separate import (
+    Floats,
+    Ints,
+    Separator,
+    balanced_error,
+    best_threshold,
+    library,
+    separable,
+)
 
 Progress = Callable[[str, float], None]
 
 MAX_LINKED = 8_000  # samples of one class in a linkage, which takes memory for every pair
 PENALTY = 10.0
 MOST_ERROR = 0.02  # of the separator of two subconcepts
-HOPELESS = 0.2  # error of a soft margin above which a hard one is not tried
 SAME_LENGTH = 1e-9  # share by which equal branches of a linkage may differ
 
 
@@ -129,13 +136,11 @@ class Splitting:
 
     def _error(self, first: Ints, second: Ints) -> float:
         groups = self.rows[first], self.rows[second]
-        error = 1.0
-        for penalty in (PENALTY, HARD):
-            # A soft margin may give up samples that a hard one tells apart.
-            plane = self.separator.fit(*groups, penalty)
-            error = min(error, balanced_error(plane.scores(groups[1]), plane.scores(groups[0])))
-            if error <= MOST_ERROR or error > HOPELESS:
-                break
+        plane = self.separator.fit(*groups, PENALTY)
+        error = balanced_error(plane.scores(groups[1]), plane.scores(groups[0]))
+        # A soft margin may give up samples that a plane does tell apart.
+        if error > MOST_ERROR and len(first) + len(second) <= MAX_LINKED and separable(*groups):
+            return 0.0
         return error
 
     def _split_worst(self, worst: float) -> bool:

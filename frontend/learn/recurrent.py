@@ -1,0 +1,251 @@
+"""Train small recurrent networks `h' = f([h, x])`, `y = g(h')` on integer sequences.
+
+Several seeds are trained at once as one batched tensor program, on lengths that grow to the full
+one. Inputs are centred and scaled, outputs of a wide range are scaled, and both are folded back into the
+first and last layers, so that the network takes and gives the raw numbers. Needs torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddc.ir import DdcError
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+# (generator, rows, steps) -> inputs [rows, steps, n], wanted outputs [rows, steps, m].
+Source = Callable[[np.random.Generator, int, int], tuple[Ints, Ints]]
+
+WIDE = 16  # an output of a wider range is scaled
+LOOKED_AT = 250  # steps between two looks at how much is right
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes and training of a network; `longest` limits the lengths trained on (0: all)."""
+
+    hidden: int = 4
+    f: tuple[int, ...] = (32,)
+    g: tuple[int, ...] = ()
+    loss: str = "log"
+    scale: str = "std"
+    rate: float = 5e-3
+    seeds: int = 8
+    batch: int = 256
+    steps: int = 6000
+    longest: int = 0
+    noise: float = 0.0
+    seed: int = 0
+    checked: int = 1 << 16
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """A trained network, raw numbers in and out, and how much of fresh sequences it gets right."""
+
+    f: tuple[tuple[Floats, Floats], ...]
+    g: tuple[tuple[Floats, Floats], ...]
+    h0: Floats
+    length: int
+    right: int
+    checked: int
+    steps: int
+    winners: int
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Return the weights by their names in a `ddc.recurrent/1` dict."""
+        found: dict[str, NDArray[np.float32]] = {"h0": self.h0.astype(np.float32)}
+        for part, layers in (("f", self.f), ("g", self.g)):
+            for number, (weight, bias) in enumerate(layers):
+                found[f"{part}.{number}.weight"] = weight.astype(np.float32)
+                found[f"{part}.{number}.bias"] = bias.astype(np.float32)
+        return found
+
+    def summary(self) -> str:
+        """Return the result in words."""
+        return (
+            f"{self.right} of {self.checked} fresh sequences of length {self.length} right, "
+            f"{self.steps} steps"
+        )
+
+
+def train(
+    source: Source,
+    length: int,
+    recipe: Recipe,
+    progress: Callable[[str, float], None] | None = None,
+) -> Recurrent:
+    """Return the best of several seeds; stops at the first that gets every sequence right.
+
+    Deterministic for a recipe on one machine. Raises `DdcError` where torch is missing.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise DdcError("this needs torch: pip install 'deep-distilling-compiler[torch]'") from None
+    torch.set_num_threads(1)
+    trainer = _Trainer(torch, source, length, recipe)
+    return trainer.run(progress)
+
+
+class _Trainer:
+    def __init__(self, torch: Any, source: Source, length: int, recipe: Recipe) -> None:
+        self.torch, self.source, self.length, self.recipe = torch, source, length, recipe
+        self.rng = np.random.default_rng(recipe.seed)
+        torch.manual_seed(recipe.seed)
+        x, y = source(self.rng, CHUNK, length)
+        self.mean = x.mean(axis=(0, 1))
+        spread = x.std(axis=(0, 1))
+        self.spread = np.ones_like(spread) if recipe.scale == "unit" else np.where(spread, spread, 1)
+        wide = y.max() - y.min() > WIDE
+        self.unit = float(y.std()) if wide else 1.0
+        inputs, outputs = x.shape[2], y.shape[2]
+        self.f = self._layers((recipe.hidden + inputs, *recipe.f, recipe.hidden))
+        self.g = self._layers((recipe.hidden, *recipe.g, outputs))
+        if not recipe.f:
+            self._orthogonal()
+
+    def _layers(self, widths: tuple[int, ...]) -> list[tuple[Any, Any]]:
+        torch, seeds = self.torch, self.recipe.seeds
+        layers: list[tuple[Any, Any]] = []
+        for into, out in zip(widths, widths[1:]):
+            reach = 1 / math.sqrt(into)
+            weight = (torch.rand(seeds, into, out) * 2 - 1) * reach
+            bias = (torch.rand(seeds, 1, out) * 2 - 1) * reach
+            layers.append((weight.requires_grad_(), bias.requires_grad_()))
+        return layers
+
+    def _orthogonal(self) -> None:
+        """Start a linear cell near a rotation; with one state half of the seeds start negative."""
+        torch, size = self.torch, self.recipe.hidden
+        weight = self.f[0][0]
+        with torch.no_grad():
+            for seed in range(self.recipe.seeds):
+                turn = torch.linalg.qr(torch.randn(size, size))[0]
+                sign = torch.sign(turn) if size == 1 else turn
+                flip = -1 if size == 1 and seed % 2 else 1
+                weight[seed, :size] = 0.9 * flip * (torch.abs(sign) if size == 1 else turn)
+
+    def forward(self, x: Any) -> Any:
+        """Return the outputs [seeds, rows, steps, m] in scaled units for scaled inputs."""
+        torch, recipe = self.torch, self.recipe
+        h = torch.zeros(recipe.seeds, x.shape[0], recipe.hidden)
+        found: list[Any] = []
+        for t in range(x.shape[1]):
+            step = x[:, t].expand(recipe.seeds, -1, -1)
+            h = self._stack(self.f, torch.cat([h, step], dim=2))
+            if recipe.noise and torch.is_grad_enabled():
+                h = h + recipe.noise * torch.randn_like(h)
+            found.append(h)
+        return self._stack(self.g, torch.cat(found, dim=1)).unflatten(1, (len(found), -1))
+
+    def _stack(self, layers: list[tuple[Any, Any]], value: Any) -> Any:
+        for number, (weight, bias) in enumerate(layers):
+            value = self.torch.relu(value) if number else value
+            value = self.torch.baddbmm(bias, value, weight)
+        return value
+
+    def batch(self, rows: int, length: int) -> tuple[Any, Any]:
+        """Return scaled inputs, and wanted outputs [1, steps, rows, m]."""
+        x, y = self.source(self.rng, rows, length)
+        scaled = self.torch.from_numpy(((x - self.mean) / self.spread).astype(np.float32))
+        wanted = self.torch.from_numpy((y / self.unit).astype(np.float32))
+        return scaled, wanted.transpose(0, 1)[None]
+
+    def run(self, progress: Callable[[str, float], None] | None) -> Recurrent:
+        torch, recipe = self.torch, self.recipe
+        weights = [tensor for pair in (*self.f, *self.g) for tensor in pair]
+        optimiser = torch.optim.AdamW(weights, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0)
+        longest = min(self.length, recipe.longest or self.length)
+        best = self._trained(0)
+        for step in range(1, recipe.steps + 1):
+            grown = 2 + (longest - 2) * 4 * step / recipe.steps
+            x, wanted = self.batch(recipe.batch, max(1, min(longest, round(grown))))
+            off = self.forward(x) - wanted
+            squares = off.square()
+            loss = (torch.log1p(squares) if recipe.loss == "log" else squares) / 2
+            optimiser.zero_grad(set_to_none=True)
+            loss.mean(dim=(1, 2, 3)).sum().backward()
+            self._clip(weights)
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.rate * _schedule(step, recipe.steps)
+            optimiser.step()
+            if step % LOOKED_AT == 0 or step == recipe.steps:
+                best = max(best, self._trained(step), key=lambda found: found.right / found.checked)
+                if progress is not None:
+                    progress("training", step / recipe.steps)
+                if best.right == best.checked and best.checked >= recipe.checked:
+                    break
+        return best
+
+    def _clip(self, weights: list[Any]) -> None:
+        """Clip the gradient of each seed by itself."""
+        torch = self.torch
+        squares = sum(w.grad.square().sum(dim=(1, 2)) for w in weights)
+        factor = torch.clamp(1 / (squares.sqrt() + 1e-12), max=1)[:, None, None]
+        for weight in weights:
+            weight.grad.mul_(factor)
+
+    def _trained(self, step: int) -> Recurrent:
+        """Return the best seed, judged by as many fresh sequences as it takes to tell."""
+        counts = self._right(CHUNK)
+        best = int(counts.argmax())
+        winners = int((counts == CHUNK).sum())
+        right, checked = int(counts[best]), CHUNK
+        while right == checked and checked < self.recipe.checked:
+            more = self._right(CHUNK)
+            right, checked = right + int(more[best]), checked + CHUNK
+        return Recurrent(
+            self._folded(self.f, best, True),
+            self._folded(self.g, best, False),
+            np.zeros(self.recipe.hidden),
+            self.length,
+            right,
+            checked,
+            step,
+            winners,
+        )
+
+    def _right(self, rows: int) -> NDArray[np.int64]:
+        torch = self.torch
+        with torch.no_grad():
+            x, wanted = self.batch(rows, self.length)
+            off = (self.forward(x) - wanted) * self.unit
+            # A margin, since float32 and the exact arithmetic of the weights differ a little.
+            right = (off.abs() < 0.5 - 1e-3).all(dim=3).all(dim=1)
+        counts: NDArray[np.int64] = right.sum(dim=1).numpy()
+        return counts
+
+    def _folded(
+        self, layers: list[tuple[Any, Any]], seed: int, first: bool
+    ) -> tuple[tuple[Floats, Floats], ...]:
+        """Return the layers of a seed (out x in) with the scaling folded in."""
+        found = [
+            (w[seed].detach().numpy().T.astype(np.float64), b[seed, 0].detach().numpy().astype(float))
+            for w, b in layers
+        ]
+        if first:
+            weight, bias = found[0]
+            inputs = slice(self.recipe.hidden, None)
+            scaled = weight[:, inputs] / self.spread
+            weight = np.concatenate([weight[:, : self.recipe.hidden], scaled], axis=1)
+            found[0] = weight, bias - scaled @ self.mean
+        else:
+            weight, bias = found[-1]
+            found[-1] = weight * self.unit, bias * self.unit
+        return tuple(found)
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Return a factor for the rate: a short warm-up, then a cosine from 40 % on."""
+    if step < 50:
+        return step / 50
+    late = max(0.0, (step / steps - 0.4) / 0.6)
+    return 0.5 * (1 + math.cos(math.pi * late))
