@@ -16,9 +16,9 @@ from ddc.ir.exact.lower import lower
 from ddc.ir.exact.sources import Ints, rows_of
 from ddc.passes.base import Declined
 
-from .find import Found, Layer, Reading, find
-from .integers import Units, comparing, linear, merged
-from .model import Entries, Family, Source, expand, grid, hashes, settled
+from .find import Found, Layer, Reading, clipped, find, shifted
+from .integers import Units, alike, comparing, linear, merged
+from .model import Entries, Family, Source, expand, flat_places, grid, hashes, settled
 
 MOST_WEIGHTS = 5_000_000  # non-zero weights of a layer that are grouped
 
@@ -140,7 +140,8 @@ class _Reader:
 
     # ------------------------------------------------------------ stages
 
-    def _units(self, stage: Stage) -> Units:
+    def _units(self, stage: Stage) -> list[Units]:
+        """Return the units of a stage, in one or two ways of writing them."""
         rows = merged(rows_of(stage.source, np.arange(stage.source.count)))
         if len(rows.weights) > MOST_WEIGHTS:
             raise Declined(f"a layer has more than {MOST_WEIGHTS} weights that are not 0")
@@ -149,7 +150,8 @@ class _Reader:
         else:
             units = comparing(rows, stage.activation, self.low, self.high)
         self.found.references.append(Reference(stage.start, units))
-        return units
+        other = alike(units, rows, stage.activation)
+        return [units] if other is None else [units, other]
 
     def _layer(self, units: Units, order: Ints | None = None) -> Layer:
         owners = units.owners
@@ -191,18 +193,24 @@ class _Reader:
         return min(find(layer, shape), find(turned, shape), key=lambda reading: reading.cost)
 
     def _hidden(self, number: int, stage: Stage) -> None:
-        units = self._units(stage)
-        layer, flipped = self._layer(units), np.ones(units.count, dtype=np.int64)
-        reading = self._best(layer, None)
-        other, signs = _flipped(layer)
-        if other is not None and len(reading.rest):
-            again = self._best(other, None)
-            if again.cost < reading.cost:
-                reading, flipped = again, signs
-        assert units.outcomes is not None
+        written = self._units(stage)
+        flipped = np.ones(stage.source.count, dtype=np.int64)
+        reading: Reading | None = None
+        for units in written:
+            layer = self._layer(units)
+            found = self._best(layer, None)
+            if reading is None or found.cost < reading.cost:
+                reading, flipped = found, np.ones_like(flipped)
+            other, signs = _flipped(layer)
+            if other is not None and len(reading.rest):
+                found = self._best(other, None)
+                if found.cost < reading.cost:
+                    reading, flipped = found, signs
+        assert reading is not None
         for few in reading.all():
-            self._register(number, stage, few, flipped)
-        ends = units.outcomes
+            self._register(number, stage, self._squared(few), flipped)
+        ends = written[0].outcomes
+        assert ends is not None
         self.low[stage.start : stage.stop] = ends.min(axis=1)
         self.high[stage.start : stage.stop] = ends.max(axis=1)
 
@@ -221,6 +229,45 @@ class _Reader:
         self.offsets.append(offset)
         self.width += source.count
         self.found.hidden.append(Named(family, index))
+
+    def _squared(self, found: Found) -> Found:
+        """Return pairs of entries of one array on a square, where that makes them odd.
+
+        Pairs i < j have i from 0 and j from 1; on one range for both, swapping the two turns the
+        sign, and what is read of one pair can be read of the other.
+        """
+        family = found.family
+        if family.outcomes is None or family.outcomes[0] != -family.outcomes[2]:
+            return found
+        lows: dict[str, set[tuple[int, int, int]]] = {"%c0": set(), "%c1": set()}
+        for term in family.terms:
+            for axis, index in enumerate(term.index):
+                for symbol in lows if len(family.counts) == 2 else ():
+                    if index.coefficient(symbol) == 1:
+                        lows[symbol].add((term.source, axis, index.const))
+        shifts = {
+            (b - a)
+            for source, axis, a in lows["%c0"]
+            for other, line, b in lows["%c1"]
+            if (source, axis) == (other, line)
+        }
+        for shift in sorted(shifts):
+            before = np.array([max(-shift, 0), max(shift, 0)])
+            counts = np.array(family.counts) + before
+            if shift and counts.max() ** 2 <= 4 * family.size + 8:
+                return self._aligned(found, before, int(counts.max()))
+        return found
+
+    def _aligned(self, found: Found, before: Ints, side: int) -> Found:
+        """Return the family on a square, its coordinates moved up by `before`."""
+        moved = shifted(found.family, before.tolist(), (side, side))
+        offsets = np.array(self.offsets, dtype=np.int64)
+        mine = hashes(expand(moved, grid((side, side)), self.found.sources, offsets))
+        if not np.array_equal(mine.reshape(side, side).T.ravel(), -mine):
+            return found
+        places = np.stack(np.unravel_index(found.places, found.family.counts), axis=1) + before
+        moved = clipped(moved, self.found.sources)
+        return Found(moved, found.units, flat_places(places, (side, side)), found.cost)
 
     def _name(self, number: int) -> str:
         stem = f"layer{number}"
@@ -257,7 +304,7 @@ class _Reader:
 
     def _last(self, stage: Stage) -> None:
         graph, found = self.graph, self.found
-        units = self._units(stage)
+        written = self._units(stage)
         shape = tuple(dim.const for dim in dims(found.module.entry.results[0].type))
         if graph.choices is not None:
             found.decision = "argmax"
@@ -271,20 +318,20 @@ class _Reader:
         inside = (numbers >= stage.start) & (numbers < stage.stop)
         if not inside.all():
             raise Declined("a result is not a unit of the last layer")
-        layer = self._layer(units, numbers - stage.start)
-        families = self._best(layer, shape).all()
+        order = numbers - stage.start
+        readings = [self._best(self._layer(units, order), shape) for units in written]
+        families = min(readings, key=lambda reading: reading.cost).all()
         families.sort(key=lambda f: int(f.units[np.argmin(f.places)]))
         found.targets, found.shape = numbers, shape
         at = 0
         for few in families:
-            order = np.argsort(few.places)
             expected = np.arange(at, at + len(few.units))
-            plain = np.array_equal(few.units[order], expected)
+            plain = np.array_equal(few.units[np.argsort(few.places)], expected)
             if not plain or few.family.size != len(few.units):
                 raise Declined("the outputs are interleaved in a way that is no loop")
             at += len(few.units)
             linear_ = few.family.outcomes is None
-            family = replace(few.family, scale=units.scale) if linear_ else few.family
+            family = replace(few.family, scale=written[0].scale) if linear_ else few.family
             found.outputs.append(family)
 
 

@@ -8,7 +8,7 @@ existing family has none (borders, crossings, pairs in the other order).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,8 @@ from .model import (
 from .shapes import STRATEGIES, Cells, Describer, Feature, Strategy
 
 MOST_PLACES = 1 << 20  # coordinates at which one family is looked up
+LOOP = 8  # what a loop or a single unit costs, beside what stands in it
+MOST_TRIED = 3  # families of one description that are looked up everywhere
 MARGIN = 4  # coordinates beyond a box at which units are looked for
 
 
@@ -96,12 +98,9 @@ def find(layer: Layer, shape: tuple[int, ...] | None = None) -> Reading:
     finder = _Finder(layer)
     every = np.arange(layer.count)
     if shape is not None:
-        whole = finder.best(every, grid(shape))
-        covered = [f for f in whole if f.family.counts == shape and f.family.size == layer.count]
-        for found in covered:
-            full = finder.filled(found)
-            if full is not None:
-                return Reading([full], finder, every[:0])
+        full = finder.whole(shape)
+        if full is not None:
+            return Reading([full], finder, every[:0])
         return finder.rounds(every, grid((layer.count,)))
     return finder.rounds(every, None)
 
@@ -128,6 +127,20 @@ class _Finder:
             units = np.setdiff1d(units, taken)
         return Reading(done, self, units)
 
+    def whole(self, shape: tuple[int, ...]) -> Found | None:
+        """Return one family whose coordinates are the places in a result of that shape."""
+        every = np.arange(self.layer.count)
+        cells, driver = self._cells(every), grid(shape)
+        best: Found | None = None
+        for strategy in STRATEGIES:
+            found = list(self._families(cells, every, strategy, driver, shape))
+            found.sort(key=lambda f: -len(f.units))
+            for few in found[:MOST_TRIED]:
+                full = self.filled(few) if len(few.units) * 2 > self.layer.count else None
+                if full is not None and (best is None or full.cost < best.cost):
+                    best = full
+        return best
+
     def best(self, units: Ints, driver: Ints | None) -> list[Found]:
         """Return the families of the strategy with the shortest description."""
         cells = self._cells(units)
@@ -139,7 +152,7 @@ class _Finder:
             rest = np.setdiff1d(
                 units, np.concatenate([f.units for f in found]) if found else units[:0]
             )
-            total = sum(f.cost for f in found) + int((self.fan_in[rest] + 2).sum())
+            total = sum(f.cost for f in found) + int((self.fan_in[rest] + LOOP).sum())
             if least is None or total < least:
                 least, chosen = total, found
             good = least == 0 or (taken == len(units) and total * 8 < len(cells.owners))
@@ -158,7 +171,12 @@ class _Finder:
         return Cells(len(units), number[entries.owners[mine]], source, cells, entries.weights[mine])
 
     def _families(
-        self, cells: Cells, units: Ints, strategy: Strategy, driver: Ints | None
+        self,
+        cells: Cells,
+        units: Ints,
+        strategy: Strategy,
+        driver: Ints | None,
+        box: tuple[int, ...] | None = None,
     ) -> Iterator[Found]:
         features = self.describer.describe(cells, strategy)
         groups: dict[object, list[int]] = {}
@@ -166,8 +184,8 @@ class _Finder:
             key = (tuple(k for k, _ in found), self.layer.outcome(int(units[number])))
             groups.setdefault(key, []).append(number)
         for members in groups.values():
-            if len(members) > 1 or (driver is not None and driver.shape[1] == 0):
-                yield from self._fitted(np.array(members), features, units, driver)
+            if len(members) > 1 or box == ():
+                yield from self._fitted(np.array(members), features, units, driver, box)
 
     def _fitted(
         self,
@@ -175,19 +193,35 @@ class _Finder:
         features: list[list[Feature]],
         units: Ints,
         driver: Ints | None,
+        box: tuple[int, ...] | None = None,
     ) -> Iterator[Found]:
-        bias = self.layer.entries.bias
-        found = self._try(members, features, units, driver)
+        found = self._try(members, features, units, driver, box)
         if found is not None:
             yield found
             return
-        values, which = np.unique(bias[units[members]], return_inverse=True)
-        if 1 < len(values) <= len(members) // 2:
-            for value in range(len(values)):
-                part = members[which == value]
-                found = self._try(part, features, units, driver) if len(part) > 1 else None
-                if found is not None:
-                    yield found
+        for which in self._splits(members, features, units):
+            parts = [members[which == value] for value in range(int(which.max()) + 1)]
+            tried = [
+                self._try(part, features, units, driver, box) for part in parts if len(part) > 1
+            ]
+            good = [found for found in tried if found is not None]
+            if good:
+                yield from good
+                return
+
+    def _splits(self, members: Ints, features: list[list[Feature]], units: Ints) -> Iterator[Ints]:
+        """Yield ways to divide units: by bias, and by how their places lie to each other."""
+        bias = self.layer.entries.bias[units[members]]
+        columns, around = self._columns(members, features, units)
+        first = columns[:, :1]
+        ring = np.array([max(m, 0) for m in around[:-1]], dtype=np.int64)
+        apart = columns[:, :-1] - first
+        wrapped = np.where(ring > 0, apart % np.maximum(ring, 1), apart)
+        for table in (bias[:, None], wrapped, np.column_stack([wrapped, bias])):
+            _, which = np.unique(table, axis=0, return_inverse=True)
+            which = which.ravel()
+            if 0 < int(which.max()) < len(members) // 2:
+                yield which
 
     def _try(
         self,
@@ -195,25 +229,33 @@ class _Finder:
         features: list[list[Feature]],
         units: Ints,
         driver: Ints | None,
+        box: tuple[int, ...] | None = None,
     ) -> Found | None:
         keys = [key for key, _ in features[int(members[0])]]
-        rows = [
-            [i for _, params in features[m] for i in params] + [int(self.layer.entries.bias[u])]
-            for m, u in zip(members.tolist(), units[members].tolist())
-        ]
-        columns = np.array(rows, dtype=np.int64)
-        around = [*build.moduli(keys, self.layer.sources), 0]
-        known = fit(columns, around, None if driver is None else driver[units[members]])
+        columns, around = self._columns(members, features, units)
+        known = fit(columns, around, None if driver is None else driver[units[members]], box)
         if known is None:
             return None
-        if len(members) == 2 and not _close(known, columns):
+        if len(members) == 2 and box is None and not _close(known, columns):
             return None
         outcomes = self.layer.outcome(int(units[members[0]]))
         family = build.family(keys, known, outcomes, self.layer.sources, self.describer.patterns)
         if family is None:
             return None
         places = flat_places(known.coordinates, known.counts)
-        return Found(_clipped(family, self.layer), units[members], places, _cost(family))
+        return Found(clipped(family, self.layer.sources), units[members], places, _cost(family))
+
+    def _columns(
+        self, members: Ints, features: list[list[Feature]], units: Ints
+    ) -> tuple[Ints, list[int]]:
+        """Return the indices of units that share their keys, bias last, and the rings they run on."""
+        keys = [key for key, _ in features[int(members[0])]]
+        rows = [
+            [i for _, params in features[m] for i in params] + [int(self.layer.entries.bias[u])]
+            for m, u in zip(members.tolist(), units[members].tolist())
+        ]
+        columns = np.array(rows, dtype=np.int64)
+        return columns, [*build.moduli(keys, self.layer.sources), 0]
 
     def single(self, unit: int) -> Found:
         """Return one unit as a family without coordinates, described as shortly as possible."""
@@ -246,7 +288,7 @@ class _Finder:
 
     def filled(self, found: Found) -> Found | None:
         """Return the family with every unit of the layer at its own place, None if some differ."""
-        family = _clipped(found.family, self.layer)
+        family = clipped(found.family, self.layer.sources)
         entries = expand(family, grid(family.counts), self.layer.sources, self.layer.offsets)
         same = np.array_equal(hashes(entries), self.hashes)
         outcomes = self.layer.outcomes
@@ -298,13 +340,12 @@ class _Finder:
         taken, places = free[match], box[order[at[match]]]
         low = np.minimum(places.min(axis=0), 0)
         high = np.maximum(places.max(axis=0) + 1, np.array(family.counts))
-        shift = {COORDINATES[k]: Affine.symbol(COORDINATES[k]) + int(v) for k, v in enumerate(low)}
         counts = tuple((high - low).tolist())
-        moved = _moved(family, shift, counts)
+        moved = shifted(family, (-low).tolist(), counts)
         old = np.stack(np.unravel_index(found.places, family.counts), axis=1)
         flat = flat_places(np.concatenate([old, places]) - low, counts)
         units = np.concatenate([found.units, taken])
-        return Found(_clipped(moved, layer), units, flat, found.cost)
+        return Found(clipped(moved, layer.sources), units, flat, found.cost)
 
 
 def _close(known: Fit, columns: Ints) -> bool:
@@ -316,7 +357,7 @@ def _close(known: Fit, columns: Ints) -> bool:
 
 def _cost(family: Family) -> int:
     """Return the length of a family's description."""
-    total = 2 + len(family.counts) + (not family.bias.is_const)
+    total = LOOP + len(family.counts) + (not family.bias.is_const)
     for term in family.terms:
         quotients = sum(not isinstance(s, str) for i in term.index for s, _ in i.terms)
         total += 2 + len(term.loops) + 2 * quotients + 2 * (term.factor is not None)
@@ -325,7 +366,10 @@ def _cost(family: Family) -> int:
     return total
 
 
-def _moved(family: Family, shift: dict[str, Affine], counts: tuple[int, ...]) -> Family:
+def shifted(family: Family, before: Sequence[int], counts: tuple[int, ...]) -> Family:
+    """Return the family on a larger box, its coordinates moved up by `before`."""
+    shift = {name: Affine.symbol(name) - by for name, by in zip(COORDINATES, before)}
+
     def put(a: Affine) -> Affine:
         return a.substitute(shift)
 
@@ -341,7 +385,7 @@ def _moved(family: Family, shift: dict[str, Affine], counts: tuple[int, ...]) ->
     return replace(family, counts=counts, terms=terms, bias=put(family.bias))
 
 
-def _clipped(family: Family, layer: Layer) -> Family:
+def clipped(family: Family, sources: Sequence[Source]) -> Family:
     """Return the family with the axes marked on which some index leaves its array."""
     bounds = {COORDINATES[k]: (Affine(), Affine.of(n - 1)) for k, n in enumerate(family.counts)}
     terms: list[Term] = []
@@ -353,11 +397,11 @@ def _clipped(family: Family, layer: Layer) -> Family:
         for axis, index in enumerate(term.index):
             low = index.extreme(inner, upper=False)
             high = index.extreme(inner, upper=True)
-            extent = layer.sources[term.source].shape[axis]
+            extent = sources[term.source].shape[axis]
             out = not (low.is_const and high.is_const) or low.const < 0 or high.const >= extent
             flags.append(out and not term.ring[axis])
         terms.append(replace(term, clipped=tuple(flags)))
     return replace(family, terms=tuple(terms))
 
 
-__all__ = ["Found", "Layer", "Reading", "find"]
+__all__ = ["Found", "Layer", "Reading", "clipped", "find", "shifted"]

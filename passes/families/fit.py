@@ -43,16 +43,26 @@ class _Axis:
     count: int
 
 
-def fit(columns: Ints, moduli: Sequence[int], driver: Ints | None = None) -> Fit | None:
+def fit(
+    columns: Ints,
+    moduli: Sequence[int],
+    driver: Ints | None = None,
+    box: tuple[int, ...] | None = None,
+) -> Fit | None:
     """Return coordinates for rows of indices [units, columns], None where no box explains them.
 
     `moduli` gives for each column the length of the ring it runs around, 0 for none. With a
-    driver [units, axes] its columns are the coordinates.
+    driver [units, axes] its columns are the coordinates, counted from 0 with a box.
     """
     distinct = np.unique(columns, axis=0) if driver is None else columns
     moving = [k for k in range(columns.shape[1]) if (distinct[:, k] != distinct[0, k]).any()]
     if driver is not None:
-        return _fitted(columns, moduli, [_axis(driver, k) for k in range(driver.shape[1])], driver)
+        axes = [_axis(driver, k) for k in range(driver.shape[1])]
+        if box is not None:
+            axes = [_Axis(k, 0, 1, count) for k, count in enumerate(box)]
+        elif any(axis.step > 1 for axis in axes):
+            return None
+        return _fitted(columns, moduli, axes, driver)
     if not moving:
         return _fitted(columns, moduli, [], columns)
     best: Fit | None = None

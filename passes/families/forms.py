@@ -230,29 +230,29 @@ def joined(forms: Sequence[Form]) -> Form:
     )
 
 
-def canonical(decision: Decision) -> tuple[Form, Ints]:
-    """Return the merged coprime form of a decision whose value rises, and outcomes by lane.
+def canonical(form: Form, outcomes: Ints) -> tuple[Form, Ints]:
+    """Return merged coprime forms of comparisons whose value rises, and their outcomes.
 
-    The normal form of `ddc.passes.families.integers`: a sum that cannot be 0, or whose tie goes
-    with one side, is compared as `sum > 0`.
+    `outcomes` [lanes, 3]. The normal form of `ddc.passes.families.integers`: a sum that cannot be
+    0, or whose tie goes with one side, is compared as `sum > 0`.
     """
-    form = decision.form.merged()
-    if form.scale <= 0 or form.scale.numerator != 1:
-        form = replace(form.scaled(Fraction(1, form.scale.denominator)))
-    below, tie, above = decision.outcomes
-    if above < below:
-        form, (below, tie, above) = form.times(Fraction(-1)), (above, tie, below)
-    divisor = np.maximum(per_row(np.gcd, np.abs(form.weights), form.starts, 0), 0)
-    lone = divisor == 0
-    divisor = np.where(lone, 1, divisor)
-    weights = form.weights // np.repeat(divisor, np.diff(form.starts))
-    odd = form.bias % divisor != 0
-    two = odd | (tie in (below, above) and below != above)
-    weak = tie == above != below
-    strict, weaker = -(-form.bias // divisor), form.bias // divisor + 1
-    bias = np.where(two, weaker if weak else strict, form.bias // divisor)
-    outcomes = np.tile(np.array([below, tie, above], dtype=np.int64), (form.lanes, 1))
-    outcomes[two, 1] = below
+    form = form.merged()
+    if form.scale.numerator != 1:
+        form = form.scaled(Fraction(1, form.scale.denominator))
+    falling = outcomes[:, 2] < outcomes[:, 0]
+    sign = np.where(falling, -1, 1)
+    outcomes = np.where(falling[:, None], outcomes[:, ::-1], outcomes)
+    below, tie, above = outcomes.T
+    counts = np.diff(form.starts)
+    divisor = per_row(np.gcd, np.abs(form.weights), form.starts, 1)
+    weights = form.weights // np.repeat(divisor * sign, counts)
+    offset = form.bias * sign
+    two = (offset % divisor != 0) | (below == tie) | (above == tie)
+    weak = (tie == above) & (above != below)
+    strict, weaker = -(-offset // divisor), offset // divisor + 1
+    bias = np.where(two, np.where(weak, weaker, strict), offset // divisor)
+    outcomes = outcomes.copy()
+    outcomes[two, 1] = below[two]
     return Form(form.starts, form.columns, weights, bias, Fraction(1)), outcomes
 
 

@@ -81,19 +81,7 @@ def comparing(rows: Rows, activation: Activation, low: Ints, high: Ints) -> Unit
     """Return comparison units in normal form; `low`, `high` are the ranges of all values."""
     bias = _minus(rows.bias, activation.cut)
     weights, offset, fits = _binary(rows, bias, per_unit=True)
-    divisor = np.maximum(per_row(np.gcd, np.abs(weights), rows.starts, 1), 1)
-    weights = weights // np.repeat(divisor, rows.fan_in)
-    outcomes = np.tile(np.array(activation.outcomes, dtype=np.int64), (rows.count, 1))
-    below, tie, above = activation.outcomes
-    if tie in (below, above) or bool((offset % divisor != 0).any()):
-        # Over integers `g*n + b > 0` is `n + ceil(b/g) > 0`, and `>= 0` is `n + floor(b/g) + 1 > 0`.
-        strict, weak = -(-offset // divisor), offset // divisor + 1
-        odd = offset % divisor != 0
-        two = odd | (tie in (below, above))
-        offset = np.where(two, weak if tie == above != below else strict, offset // divisor)
-        outcomes[two, 1] = below
-    else:
-        offset = offset // divisor
+    weights, offset, outcomes = _normal(rows, weights, offset, activation.outcomes)
     largest = per_row(np.maximum, np.abs(weights), rows.starts, 0)
     noisy = ~fits | (largest > NOISY)
     found = Units(rows.starts, rows.columns, weights, offset, outcomes)
@@ -102,6 +90,41 @@ def comparing(rows: Rows, activation: Activation, low: Ints, high: Ints) -> Unit
         if bool((~fits & ~done).any()):
             raise Declined("a unit's weights have no short common scale")
     return _upright(found)
+
+
+def alike(units: Units, rows: Rows, activation: Activation) -> Units | None:
+    """Return units that differ in normal form only in what their ties do, with all ties kept.
+
+    Biases that are odd and even in turn make such units; written alike they are one family. None
+    where the normal form is uniform already, or noise was taken out.
+    """
+    below, tie, above = activation.outcomes
+    if units.outcomes is None or units.simplified or tie in (below, above) or above < below:
+        return None
+    if (units.outcomes == units.outcomes[:1]).all():
+        return None
+    weights, offset, fits = _binary(rows, _minus(rows.bias, activation.cut), per_unit=False)
+    if not fits.all():
+        return None
+    divisor = max(int(np.gcd.reduce(np.abs(np.concatenate([weights, offset])))), 1)
+    outcomes = np.tile(np.array(activation.outcomes, dtype=np.int64), (rows.count, 1))
+    return Units(rows.starts, rows.columns, weights // divisor, offset // divisor, outcomes)
+
+
+def _normal(
+    rows: Rows, weights: Ints, offset: Ints, outcomes: tuple[int, int, int]
+) -> tuple[Ints, Ints, Ints]:
+    """Return coprime weights, biases and outcomes [units, 3] in normal form."""
+    divisor = np.maximum(per_row(np.gcd, np.abs(weights), rows.starts, 1), 1)
+    weights = weights // np.repeat(divisor, rows.fan_in)
+    below, tie, above = outcomes
+    shown = np.tile(np.array(outcomes, dtype=np.int64), (rows.count, 1))
+    # Over integers `g*n + b > 0` is `n + ceil(b/g) > 0`, and `>= 0` is `n + floor(b/g) + 1 > 0`.
+    strict, weak = -(-offset // divisor), offset // divisor + 1
+    two = (offset % divisor != 0) | (tie in (below, above))
+    offset = np.where(two, weak if tie == above != below else strict, offset // divisor)
+    shown[two, 1] = below
+    return weights, offset, shown
 
 
 def linear(rows: Rows) -> Units:

@@ -136,7 +136,9 @@ class Describer:
         if len(starts) > MOST_SETS:
             raise Declined(f"the units of a layer read more than {MOST_SETS} sets of cells")
         shape = self.sources[number].shape
-        places = np.stack(np.unravel_index(cells, shape), axis=1).astype(np.int64)
+        places = np.zeros((len(cells), 0), dtype=np.int64)
+        if shape:
+            places = np.stack(np.unravel_index(cells, shape), axis=1).astype(np.int64)
         stops = np.append(starts[1:], len(owners))
         lone = bool((stops - starts == 1).all())
         point = self._point(len(shape))

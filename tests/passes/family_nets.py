@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ from ddc.ir import (
     parse_type,
 )
 
-Layers = list[tuple[NDArray[np.float64], NDArray[np.float64]]]  # weights [inputs, units], bias
+Layers = list[tuple[NDArray[Any], NDArray[Any]]]  # weights [inputs, units], bias
 
 
 def module(layers: Layers, inputs: str, output: str, result: str, hidden: str = "sign") -> Module:
