@@ -152,7 +152,8 @@ def clause(*literals: int, width: int = 6) -> list[int]:
 )
 def test_policies(clauses: list[list[int]], expected: tuple[float, float, float]) -> None:
     formula = np.array(clauses, dtype=np.uint8).T
-    found = [p(formula) for p in (maxsat.greedy, maxsat.johnson, maxsat.three_quarters)]
+    heard = maxsat.seen(formula)
+    found = [p(*heard) for p in (maxsat.greedy, maxsat.johnson, maxsat.three_quarters)]
     assert found == pytest.approx(expected)
 
 
@@ -160,12 +161,26 @@ def test_scoring_counts_what_the_assignment_satisfies() -> None:
     generator = np.random.default_rng(1)
     formula = maxsat.random_k(6, 30, generator)
     for truths in product((0, 1), repeat=6):
-        answers = iter(truths)
-        count = maxsat.satisfied(formula, lambda _: float(next(answers)), generator)
+        answers = [iter(truths), iter(truths)]
+        counts = {
+            maxsat.satisfied(formula, lambda *_: float(next(answers[0])), generator),
+            maxsat.by_matrix(formula, lambda _: float(next(answers[1])), generator),
+        }
         literals = [2 * v + (1 - t) for v, t in enumerate(truths)]
-        if formula[:, literals].any(1).sum() != count:
-            # Fewer questions are asked once all clauses are settled; the answers then shift.
-            pytest.fail(f"{truths}: {count}")
+        assert counts == {formula[:, literals].any(1).sum()}
+
+
+def test_policies_hear_the_clauses_that_are_left() -> None:
+    generator = np.random.default_rng(8)
+    formula = maxsat.random_k(7, 40, generator)
+    for policy in maxsat.POLICIES.values():
+        scores = [
+            maxsat.satisfied(formula, policy, np.random.default_rng(3)),
+            maxsat.by_matrix(
+                formula, lambda m: policy(*maxsat.seen(m)), np.random.default_rng(3)
+            ),  # noqa: B023
+        ]
+        assert scores[0] == scores[1]
 
 
 def test_policies_reach_their_guarantees() -> None:
