@@ -31,14 +31,16 @@ class Builder:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._counts: dict[str, int] = {}  # wish -> the last suffix given
         self._stack: list[list[Op]] = [[]]
 
     def fresh(self, wish: str) -> str:
         """Return `wish`, or `wish_2`, `wish_3` … where it is taken."""
-        name, count = wish, 1
+        name, count = wish, self._counts.get(wish, 1)
         while name in self._taken:
             count += 1
             name = f"{wish}_{count}"
+        self._counts[wish] = count
         self._taken.add(name)
         return name
 
