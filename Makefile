@@ -21,7 +21,7 @@ $(VENV)/.dev: $(VENV)/.base
 	touch $@
 
 demo: $(VENV)/.base  ## compile a trained network and show the program (no torch)
-	$(BIN)/ddc examples/rule30/model.pt
+	$(BIN)/ddc examples/rule30/model.pt --name rule30
 
 test: $(VENV)/.dev  ## run the whole test suite
 	$(BIN)/python -m pytest
