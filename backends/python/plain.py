@@ -39,6 +39,7 @@ from .values import NeedsStatements, Values
 from .writer import Writer
 
 LETTERS = ("i", "j", "k")  # loop variables that stand for each other
+FUNCTIONS = ("entry", "body")  # names for a function in the function, if the first is taken
 LISTED = 4  # loops over at most this many numbers name them: (-1, 0, 1)
 
 
@@ -86,7 +87,7 @@ class Plain(Values):
             if depth == len(op.loops) - 1:
                 targets = self._entries(walked)
             else:
-                targets = [self.names.fresh("row", "line", "row") for _ in sources]
+                targets = [self.own("row", "line") for _ in sources]
             over = sources[0] if len(sources) == 1 else f"zip({', '.join(sources)})"
             found.append(f"for {', '.join(targets)} in {over}")
             sources = targets
@@ -185,12 +186,12 @@ class Plain(Values):
         cells = self._comprehension(heads, cell)
         if len(op.results) == 1:
             return [cells]
-        local = self.names.fresh("cells")
+        local = self.own("cells", "entries")
         writer.assign(local, cells.text)
         return [self._column(local, k, len(heads)) for k in range(len(op.results))]
 
     def _column(self, array: str, position: int, rank: int) -> Expr:
-        name = self.names.fresh("row" if rank > 1 else "each")
+        name = self.own("row" if rank > 1 else "each")
         inner = f"{name}[{position}]" if rank == 1 else self._column(name, position, rank - 1).text
         return Expr(f"[{inner} for {name} in {array}]", ATOM, "array", depth=rank + 1)
 
@@ -199,7 +200,7 @@ class Plain(Values):
     ) -> tuple[str, str]:
         """Write a body as a function of its loop variables; return its name and what it returns."""
         assert op.body is not None
-        name = self.names.fresh(wish)
+        name = self.own(wish, *FUNCTIONS)
         writer.blank()
         with writer.indented(f"def {name}({', '.join(targets)}):"):
             results = self.body(op.body, walked, writer)
@@ -378,7 +379,7 @@ class Plain(Values):
     def _by_entry(self, value: Expr, rank: int, entry: object) -> Expr:
         if rank == 0:
             return entry(value)  # type: ignore[operator, no-any-return]
-        name = self.names.fresh("row" if rank > 1 else "x")
+        name = self.own("row" if rank > 1 else "x")
         inner = self._by_entry(Expr(name), rank - 1, entry)
         return Expr(f"[{inner.text} for {name} in {value.text}]", ATOM, "array")
 

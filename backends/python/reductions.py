@@ -172,7 +172,7 @@ class Reductions(Loads):
         except NeedsStatements:
             if writer is None:
                 raise
-            name = self.names.fresh("term")
+            name = self.own("term", "part")
             writer.blank()
             with writer.indented(f"def {name}({', '.join(targets)}):"):
                 self.block(op.body, writer)

@@ -23,6 +23,7 @@ from ddc.ir import (
     Type,
     dims,
     element,
+    walk,
 )
 
 from . import intervals
@@ -108,6 +109,7 @@ class Values:
         self.intervals: dict[str, Interval] = {}
         self.symbols: dict[str, str] = {}  # sizes and loop variables -> Python names
         self._constant_names: dict[str, str] = {}
+        self._known = {name for op in walk(function.body) for name in op.results}
 
     # ------------------------------------------------------------ operands
 
@@ -156,6 +158,10 @@ class Values:
         if isinstance(operand, str):
             return dims(self.types[operand])
         return dims(self.types[f"@{operand.name}"]) if isinstance(operand, Global) else ()
+
+    def own(self, *wishes: str) -> str:
+        """Return a fresh name for what the IR has no name for, leaving the IR's to its values."""
+        return self.names.fresh(*[w for w in wishes if w not in self._known] or wishes)
 
     # ------------------------------------------------------------ blocks
 
@@ -347,9 +353,7 @@ class Values:
         if before == after:
             return value
         value = self.lists(value)
-        names = [
-            self.names.fresh("row" if k < len(before) - 1 else "x") for k in range(len(before))
-        ]
+        names = [self.own("row" if k < len(before) - 1 else "x") for k in range(len(before))]
         if len(before) == 0:
             return Expr(nested_lists([as_int(value).text], [1] * len(after)), ATOM, "array")
         if not after:
@@ -378,7 +382,7 @@ class Values:
         """Return nested lists with every entry converted."""
         if rank == 0:
             return call(function, value)
-        name = self.names.fresh("row" if rank > 1 else "x")
+        name = self.own("row" if rank > 1 else "x")
         inner = self.converted(Expr(name), rank - 1, function)
         return Expr(
             f"[{inner.text} for {name} in {value.text}]", ATOM, "array", depth=value.depth + 1

@@ -73,9 +73,10 @@ def check(module: ir.Module, inputs: Mapping[str, Any], style: str) -> None:
     """Assert that the emitted function agrees with the interpreter."""
     entry = module.entry
     expected = run(module, inputs)
-    text = ir.print_module(module) + emit(module, style=style, black=False)
+    emitted = emit(module, style=style, black=False)
+    text = ir.print_module(module) + emitted  # for the person who reads a failure
     given = [as_user(p.type, inputs[p.name]) for p in entry.params]
-    result = function_of(text[text.index("\ndef ") :])(*given)
+    result = function_of(emitted)(*given)
     results = (result,) if len(entry.results) == 1 else result
     assert len(results) == len(expected), text
     for param, got, wanted in zip(entry.results, results, expected):
