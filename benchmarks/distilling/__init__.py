@@ -1,0 +1,1 @@
+"""The tables of `python -m benchmarks.deep_distilling`, one subject per file."""
