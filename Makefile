@@ -33,7 +33,7 @@ lint: $(VENV)/.dev  ## formatters, linters and type checkers
 	$(BIN)/black --check --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(VENV)/.dev  ## print every figure that the README quotes
 	$(BIN)/python -m benchmarks.spine

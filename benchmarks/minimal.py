@@ -18,7 +18,7 @@ def minimal_operations() -> list[int]:
     Breadth-first over sets of computed values: a circuit of k operations is a chain of k new values,
     each from the inputs and the values before it.
     """
-    best: dict[int, int] = {0: 0, _ALL: 0} | {function: 0 for function in _INPUTS}
+    best: dict[int, int] = {0: 0, _ALL: 0} | dict.fromkeys(_INPUTS, 0)
     frontier: set[frozenset[int]] = {frozenset(_INPUTS)}
     size = 0
     while len(best) < 256:

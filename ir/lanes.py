@@ -25,7 +25,7 @@ def cast(values: Values, dtype: np.dtype[Any]) -> Values:
     """Return the values in another of the three dtypes (int64, object, float64); bools too."""
     if values.dtype == dtype:
         return values
-    if dtype != object:
+    if dtype.kind != "O":
         if dtype == np.float64 and values.dtype == object:
             return _widened(values)
         return values.astype(dtype)

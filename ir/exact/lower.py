@@ -489,5 +489,5 @@ _BUILDERS: dict[str, Callable[[_Lowering, Op], Frame | Choice]] = {
     "sigmoid": _elementwise("sigmoid"),
     "step": _elementwise("compare", outcomes=STEP),
     "sign": _elementwise("compare", outcomes=SIGN),
-    **{code: _compare for code in COMPARISONS},
+    **dict.fromkeys(COMPARISONS, _compare),
 }

@@ -70,7 +70,7 @@ def test_state_dict_and_safetensors_with_a_factory(tmp_path: Path) -> None:
 def test_module_in_memory_with_its_own_forward() -> None:
     torch = pytest.importorskip("torch")
 
-    class Majority(torch.nn.Module):
+    class Majority(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.score = torch.nn.Linear(5, 1)

@@ -16,7 +16,7 @@ from tests.strategies import modules
 
 RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck))
 N, T = Affine.symbol("N"), Affine.symbol("T")
-I, J = Affine.symbol("%i"), Affine.symbol("%j")
+I, J = Affine.symbol("%i"), Affine.symbol("%j")  # noqa: E741  the loop variables i and j
 
 
 @settings(RELAXED, max_examples=300)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,14 +31,14 @@ def codes(module: Module) -> list[str]:
     return [op.code for op in walk(module.entry.body)]
 
 
-def answer(module: Module, **inputs: object) -> list[int]:
+def answer(module: Module, **inputs: Any) -> Any:
     (value,) = run(module, inputs)
     return np.asarray(value).tolist()
 
 
 def elementary(number: int, size: int) -> Rule:
-    def rule(at: Place, given: object) -> int:
-        cells = dict(given)  # type: ignore[call-overload]
+    def rule(at: Place, given: Any) -> int:
+        cells = dict(given)
         index = 0
         for d in (-1, 0, 1):
             index = 2 * index + cells.get(("x", ((at[0] + d) % size,)), 0)
@@ -78,9 +79,9 @@ def test_zero_border_is_found_where_reads_leave_the_array() -> None:
     def reads(at: Place) -> list[tuple[str, Place]]:
         return [("x", (at[0] + d,)) for d in (-2, 1) if 0 <= at[0] + d < 11]
 
-    def rule(at: Place, given: object) -> int:
-        cells = dict(given)  # type: ignore[call-overload]
-        return cells.get(("x", (at[0] - 2,)), 0) & (1 - cells.get(("x", (at[0] + 1,)), 0))
+    def rule(at: Place, given: Any) -> int:
+        cells = dict(given)
+        return int(cells.get(("x", (at[0] - 2,)), 0) & (1 - cells.get(("x", (at[0] + 1,)), 0)))
 
     module = compiled(module_of({"x": (BIT, (11,))}, (11,), reads, rule))
     assert sizes(module) == ["N"]
@@ -98,12 +99,12 @@ def test_border_of_ones_and_clamped_border() -> None:
                 ("x", (max(at[0] + d, 0),)) for d in (-1, 0) if border == "clamp" or at[0] + d >= 0
             ]
 
-        def rule(at: Place, given: object) -> int:
-            cells = dict(given)  # type: ignore[call-overload]
+        def rule(at: Place, given: Any) -> int:
+            cells = dict(given)
             left = cells.get(
                 ("x", (max(at[0] - 1, 0),)) if border == "clamp" else ("x", (at[0] - 1,)), 1
             )
-            return left ^ cells["x", at]
+            return int(left ^ cells["x", at])
 
         module = compiled(module_of({"x": (BIT, (7,))}, (7,), reads, rule))
         assert sizes(module) == ["N"]
@@ -121,8 +122,8 @@ def test_grids_wrap_on_every_axis(shape: Place) -> None:
         nearest = [o for o in window if sum(map(abs, o)) <= 1]
         return [("g", tuple((a + d) % s for a, d, s in zip(at, o, shape))) for o in nearest]
 
-    def rule(at: Place, given: object) -> int:
-        return int(sum(dict(given).values()) >= rank + 1)  # type: ignore[call-overload]
+    def rule(at: Place, given: Any) -> int:
+        return int(sum(dict(given).values()) >= rank + 1)
 
     module = compiled(module_of({"g": (BIT, shape)}, shape, reads, rule))
     assert len(sizes(module)) == rank
@@ -155,8 +156,8 @@ def test_stride_reversal_and_valid_window_follow_the_size() -> None:
 
 
 def test_inputs_of_several_kinds_share_their_size() -> None:
-    def rule(at: Place, given: object) -> int:
-        values = dict(given)  # type: ignore[call-overload]
+    def rule(at: Place, given: Any) -> int:
+        values = dict(given)
         return int(values["t", at] == 2 and values["s", at] == -1 or values["mode", ()] == 1)
 
     module = compiled(
@@ -176,9 +177,9 @@ def test_first_entry_of_its_own_is_cut_off() -> None:
     def reads(at: Place) -> list[tuple[str, Place]]:
         return [("x", (0,))] if at[0] == 0 else [("x", (at[0] - 1,)), ("x", at)]
 
-    def rule(at: Place, given: object) -> int:
-        values = list(dict(given).values())  # type: ignore[call-overload]
-        return 1 - values[0] if at[0] == 0 else values[0] ^ values[1]
+    def rule(at: Place, given: Any) -> int:
+        values = list(dict(given).values())
+        return int(1 - values[0] if at[0] == 0 else values[0] ^ values[1])
 
     module = compiled(module_of({"x": (BIT, (8,))}, (8,), reads, rule))
     assert "concat" in codes(module) or "map" in codes(module)
@@ -203,7 +204,7 @@ def test_outputs_without_a_common_rule_stay_unrolled() -> None:
 
 @pytest.mark.parametrize("kind", ["sum", "parity", "all", "any", "most"])
 def test_symmetric_functions_become_reductions(kind: str) -> None:
-    rules = {
+    rules: dict[str, Callable[[list[int]], int]] = {
         "sum": sum,
         "parity": lambda v: sum(v) % 2,
         "all": min,
@@ -241,11 +242,11 @@ def test_random_families_keep_their_meaning() -> None:
             kept = [p % size for p in places] if wrap else [p for p in places if 0 <= p < size]
             return [("x", (p,)) for p in kept]
 
-        def rule(at: Place, given: object) -> int:
+        def rule(at: Place, given: Any) -> int:
             index = 0
             for d in offsets:
                 place = (at[0] + d) % size if wrap else at[0] + d
-                index = 2 * index + dict(given).get(("x", (place,)), 0)  # type: ignore[call-overload]
+                index = 2 * index + dict(given).get(("x", (place,)), 0)
             return number >> index & 1
 
         module = module_of({"x": (BIT, (size,))}, (size,), reads, rule)

@@ -28,7 +28,8 @@ def network(element: Scalar, width: int, layers: list[Layer]) -> Module:
         if activation:
             value = builder.op(activation, value)
     count = len(layers[-1][1])
-    kind: Scalar = {"step": BIT, "sign": Int(-1, 1)}.get(layers[-1][2], REAL)
+    kinds: dict[str, Scalar] = {"step": BIT, "sign": Int(-1, 1)}
+    kind = kinds.get(layers[-1][2], REAL)
     result = Array(kind, (Affine.of(count),))
     function = builder.function(
         "f", [("x", Array(element, (Affine.of(width),)))], [("y", result)], [value]
@@ -54,8 +55,12 @@ def exact(layers: list[Layer], x: tuple[int, ...]) -> list[int]:
 @pytest.mark.parametrize("seed", range(24))
 def test_random_threshold_networks(seed: int) -> None:
     source = random.Random(seed)
-    element: Scalar = source.choice([BIT, Int.of(-1, 1), Int(0, 2)])
-    levels = {BIT: (0, 1), Int.of(-1, 1): (-1, 1), Int(0, 2): (0, 1, 2)}[element]
+    kinds: list[tuple[Scalar, tuple[int, ...]]] = [
+        (BIT, (0, 1)),
+        (Int.of(-1, 1), (-1, 1)),
+        (Int(0, 2), (0, 1, 2)),
+    ]
+    element, levels = source.choice(kinds)
     width, rng = source.choice([3, 5]), np.random.default_rng(seed)
     layers: list[Layer] = []
     inputs = width
