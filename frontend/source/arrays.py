@@ -14,7 +14,7 @@ from .ufuncs import UFUNCS, compute
 from .values import Arr, Items, Name, Sym, Value, is_number, new_array
 
 if TYPE_CHECKING:
-    from .expressions import Expressions as Trace
+    from .containers import Containers as Trace
 
 OPERATORS = {
     "+": "add",
@@ -60,6 +60,7 @@ def from_flat(shape: Sequence[int], values: Sequence[Value], dtype: Dtype) -> Ar
 def as_array(trace: Trace, value: Value, dtype: Dtype | None = None) -> Arr:
     """Return a number, an array or nested sequences as an array of a dtype."""
     if isinstance(value, Arr):
+        trace.current(value.buffer)
         return value if dtype in (None, value.dtype) else converted(trace, value, dtype)
     if is_number(value) or isinstance(value, (str, Name)):
         found = inferred(trace, [value]) if dtype is None else dtype
@@ -117,7 +118,7 @@ def converted(trace: Trace, value: Arr, dtype: Dtype) -> Arr:
 def binary(trace: Trace, sign: str, a: Value, b: Value) -> Value:
     """Return `a sign b` where one is an array."""
     if sign == "@":
-        from .array_library import matmul
+        from .array_reducing import matmul
 
         return matmul(trace, a, b)
     return function(trace, OPERATORS[sign], a, b)
@@ -252,9 +253,9 @@ def _concrete(trace: Trace, part: Value) -> Any:
     array = as_array(trace, part)
     if array.dtype.kind not in "iub" and array.data.size:
         trace.never(1, "IndexError: an index that is no int")
-    kind = np.bool_ if array.dtype.kind == "b" else np.int64
-    index = array.data.astype(kind)
-    return int(index) if not array.shape and kind is np.int64 else index
+    if array.dtype.kind == "b":
+        return array.data.astype(np.bool_)
+    return array.data.astype(np.int64) if array.shape else int(array.data.item())
 
 
 def _charge_index(trace: Trace, value: Arr, index: Sequence[Any]) -> None:

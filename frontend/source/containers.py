@@ -42,10 +42,17 @@ class Containers(Machine):
         """Return an error with the place where the trace is, if it has none."""
         return error if isinstance(error, LocatedError) else self.error(str(error))
 
+    def _check_current(self, value: Value) -> None:
+        if isinstance(value, (Items, Mapping)):
+            self.current(value)
+        elif isinstance(value, Arr):
+            self.current(value.buffer)
+
     # ------------------------------------------------------------ truth
 
     def truth(self, value: Value) -> Operand:
         """Return whether a value is true, as a bit."""
+        self._check_current(value)
         if is_number(value):
             return self.numbers.truth(value)
         if isinstance(value, Items):
@@ -160,12 +167,12 @@ class Containers(Machine):
 
     def contains(self, container: Value, item: Value) -> Operand:
         """Return whether a container holds a value, as a bit."""
+        self._check_current(container)
         if isinstance(container, range) and is_number(item):
             return self._in_range(container, item)
         if isinstance(container, (frozenset, Mapping)):
             keys = list(container.items if isinstance(container, Mapping) else container)
-            self.charge(len(keys))
-            return self.graph.or_([self.equal(item, k) for k in keys])
+            return self.one_of(item, keys)
         if isinstance(container, str):
             if isinstance(item, Name):
                 found = [int(o is not None and o in container) for o in item.options]
@@ -176,7 +183,21 @@ class Containers(Machine):
         if isinstance(container, Arr):
             flat = container.data.ravel().tolist()
             return self.graph.or_([self.equal(item, v) for v in flat])
-        return self.graph.or_([self.equal(item, v) for v in self.plain_list(container)])
+        return self.one_of(item, self.plain_list(container))
+
+    def one_of(self, item: Value, options: Sequence[Value]) -> Operand:
+        """Return whether a value is one of several, as a bit."""
+        self.charge(len(options))
+        if isinstance(item, Name) and all(isinstance(o, str) or o is None for o in options):
+            found = [int(o in options) for o in item.options]
+            return self.graph.table(found, item.place)
+        levels = self.graph.levels(item.name) if isinstance(item, Sym) else None
+        if levels is not None and not any(isinstance(o, (Sym, Poison)) for o in options):
+            numbers = {o for o in options if isinstance(o, (int, float))}
+            inside = numbers.issuperset(levels)
+            if inside or numbers.isdisjoint(levels):
+                return int(inside)
+        return self.graph.or_([self.equal(item, o) for o in options])
 
     def _in_range(self, values: range, item: Value) -> Operand:
         if not isinstance(item, Sym):
@@ -198,6 +219,7 @@ class Containers(Machine):
 
     def iterate(self, value: Value) -> Iterator[Value]:
         """Return an iterator over the items, some of them guarded."""
+        self._check_current(value)
         if isinstance(value, Stream):
             return value.source
         if isinstance(value, Items):
@@ -247,6 +269,7 @@ class Containers(Machine):
 
     def length(self, value: Value) -> Value:
         """Return len(value)."""
+        self._check_current(value)
         if isinstance(value, Items):
             total = self.graph.add(
                 [v.there if isinstance(v, Guarded) else 1 for v in value.items] or [0]
@@ -287,6 +310,7 @@ class Containers(Machine):
 
     def item(self, value: Value, place: Value) -> Value:
         """Return value[place]."""
+        self._check_current(value)
         if isinstance(value, Arr):
             try:
                 return arrays.get_item(self, value, place)
@@ -455,6 +479,14 @@ class Containers(Machine):
 
     # ------------------------------------------------------------ containers and operators
 
+    def binary(self, sign: str, a: Value, b: Value) -> Value:
+        """Return `a sign b`."""
+        raise NotImplementedError
+
+    def call(self, function: Value, args: Sequence[Value], named: dict[str, Value]) -> Value:
+        """Return the result of a call."""
+        raise NotImplementedError
+
     def join_containers(self, sign: str, a: Value, b: Value) -> Value:
         """Return `a sign b` where one is no number."""
         if sign == "+":
@@ -463,7 +495,8 @@ class Containers(Machine):
                 return Items([*a.items, *b.items])
             if isinstance(a, (tuple, str)) and type(a) is type(b):
                 self.charge(len(a) + len(b))
-                return a + b
+                joined: Any = a
+                return joined + b
         if sign == "*":
             for x, n in ((a, b), (b, a)):
                 if isinstance(x, (Items, tuple, str)) and isinstance(n, int):
@@ -472,8 +505,9 @@ class Containers(Machine):
                     return Items(items * n) if isinstance(x, Items) else items * n
         if isinstance(a, frozenset) and isinstance(b, frozenset) and sign in _SET_SIGNS:
             return _SET_SIGNS[sign](a, b)
-        if isinstance(a, Poison) or isinstance(b, Poison):
-            raise self.error((a if isinstance(a, Poison) else b).why)
+        for x in (a, b):
+            if isinstance(x, Poison):
+                raise self.error(x.why)
         raise self.error(f"'{sign}' of {python_type(a)} and {python_type(b)} is not understood")
 
 

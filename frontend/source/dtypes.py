@@ -17,7 +17,7 @@ from .machine import python_type, shown
 from .values import Arr, Builtin, DType, Name, Sym, Value, is_number, kind_of
 
 if TYPE_CHECKING:
-    from .expressions import Expressions as Trace
+    from .containers import Containers as Trace
 
 Dtype = np.dtype[Any]
 

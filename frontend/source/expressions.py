@@ -95,11 +95,15 @@ class Expressions(Containers):
         self.depth -= 1
         if isinstance(value, Poison):
             raise self.error(value.why, node)
+        if isinstance(value, (Items, Mapping)):
+            self.current(value)
+        elif isinstance(value, Arr):
+            self.current(value.buffer)
         return value
 
     # ------------------------------------------------------------ names
 
-    def name(self, node: Any) -> Value:
+    def name_node(self, node: Any) -> Value:
         return self.read(node.id, node)
 
     def read(self, name: str, node: ast.AST | None = None) -> Value:
@@ -127,7 +131,7 @@ class Expressions(Containers):
         self.touch(home)
         home.items[name] = value
 
-    def constant(self, node: Any) -> Value:
+    def constant_node(self, node: Any) -> Value:
         value = node.value
         if isinstance(value, (bool, int, float, str)) or value is None or value is Ellipsis:
             return value
@@ -135,13 +139,13 @@ class Expressions(Containers):
 
     # ------------------------------------------------------------ displays
 
-    def tuple(self, node: Any) -> Value:
+    def tuple_node(self, node: Any) -> Value:
         return tuple(self._elements(node.elts))
 
-    def list(self, node: Any) -> Value:
+    def list_node(self, node: Any) -> Value:
         return Items(self._elements(node.elts))
 
-    def set(self, node: Any) -> Value:
+    def set_node(self, node: Any) -> Value:
         return frozenset(self.key(v) for v in self._elements(node.elts))
 
     def _elements(self, nodes: Sequence[ast.expr]) -> list[Value]:
@@ -153,7 +157,7 @@ class Expressions(Containers):
                 found.append(self.evaluate(node))
         return found
 
-    def dict(self, node: Any) -> Value:
+    def dict_node(self, node: Any) -> Value:
         found: dict[Value, Value] = {}
         for key, value in zip(node.keys, node.values):
             if key is None:
@@ -522,12 +526,12 @@ def describe(node: ast.AST) -> str:
 
 
 _RULES: dict[type[ast.AST], Callable[[Expressions, Any], Value]] = {
-    ast.Name: Expressions.name,
-    ast.Constant: Expressions.constant,
-    ast.Tuple: Expressions.tuple,
-    ast.List: Expressions.list,
-    ast.Set: Expressions.set,
-    ast.Dict: Expressions.dict,
+    ast.Name: Expressions.name_node,
+    ast.Constant: Expressions.constant_node,
+    ast.Tuple: Expressions.tuple_node,
+    ast.List: Expressions.list_node,
+    ast.Set: Expressions.set_node,
+    ast.Dict: Expressions.dict_node,
     ast.BinOp: Expressions.binary_node,
     ast.UnaryOp: Expressions.unary,
     ast.BoolOp: Expressions.bool_op,

@@ -405,7 +405,7 @@ class Graph:
     def fits_float(self, a: Operand) -> bool:
         """Tell whether an int is the same number as a float, whatever its value."""
         low, high = self.span(a)
-        return -EXACT_FLOAT <= low and high <= EXACT_FLOAT
+        return bool(-EXACT_FLOAT <= low and high <= EXACT_FLOAT)
 
     def mod(self, a: Operand, b: int) -> Operand:
         """Return the remainder of an int by a positive constant."""

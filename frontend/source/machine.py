@@ -21,7 +21,7 @@ from ddc.ir import DdcError, quote
 
 from .graph import Graph, Operand
 from .numbers import Numbers
-from .prove import can_hold
+from .prove import Verdict, can_hold
 from .values import (
     Arr,
     Buffer,
@@ -43,6 +43,7 @@ from .values import (
 
 Contents = dict[int, tuple[Mutable, Any]]
 LONGEST_MESSAGE = 80
+PROOF = 500  # steps that a proof counts for, at least
 COPIED = 16  # entries that are copied in one step
 
 
@@ -122,7 +123,7 @@ class Machine:
             return
         if self._caught(condition, what):
             return
-        verdict = can_hold(self.graph, [*self.path, condition])
+        verdict = self.possible(condition)
         if verdict.possible is False:
             if not isinstance(condition, str):
                 raise DeadPath
@@ -134,6 +135,11 @@ class Machine:
         raise self.error(
             f"the program raises {what}, for {'every' if always else 'some'} input{given}"
         )
+
+    def possible(self, condition: Operand) -> Verdict:
+        """Tell whether a condition can hold here."""
+        self.charge(PROOF + len(self.graph.ops) // COPIED)
+        return can_hold(self.graph, [*self.path, condition])
 
     def _caught(self, condition: Operand, what: str) -> bool:
         """Go to the handler that takes an error, where there is one in this function."""
@@ -185,6 +191,7 @@ class Machine:
     def guard(self, base: int) -> Operand:
         """Return the condition of being here, given the first `base` conditions of the path."""
         guard: Operand = 1
+        self.charge((len(self.path) - base) // COPIED)
         for bit in self.path[base:]:
             guard = self.graph.and_([guard, bit])
         return guard
@@ -193,11 +200,9 @@ class Machine:
 
     def touch(self, target: Mutable) -> None:
         """Note what an object holds before it is changed."""
-        if target.frozen:
-            raise self.error(
-                "changing a list, dict or array that is one of two, as the input decides, "
-                "is not understood; make a copy first"
-            )
+        self.current(target)
+        if target.rivals:
+            _outdate(target)
         if self.journals:
             before = self.journals[-1].before
             if id(target) not in before:
@@ -205,6 +210,14 @@ class Machine:
                 if not isinstance(target, Scope):
                     size = target.array.size if isinstance(target, Buffer) else len(target.items)
                     self.charge(size // COPIED)
+
+    def current(self, target: Mutable) -> None:
+        """Check that an object may be used: nothing that it may be has changed."""
+        if target.stale:
+            raise self.error(
+                "using a list, dict or array after a change to what it may be, as the input "
+                "decides, is not understood; make a copy first"
+            )
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
@@ -240,7 +253,9 @@ class Machine:
         results = {key: last.held.get(key, before[key])[1] for key in targets}
         value = last.value
         for e in reversed(exits[:-1]):
-            merge = Merge(self, serial, e.held, last.held)
+            held = {**before, **e.held}
+            later = {key: (target, results[key]) for key, target in targets.items()}
+            merge = Merge(self, serial, held, later)
             for key, target in targets.items():
                 known = e.held.get(key, before[key])[1]
                 results[key] = merge.contents(e.guard, target, known, results[key])
@@ -308,7 +323,7 @@ class Merge:
         self.serial = serial
         self.held = (first, last)
         self.made: dict[tuple[Operand, int, int], Value] = {}
-        self.partner: dict[int, tuple[int, Value]] = {}
+        self.partner: dict[int, tuple[int, Any]] = {}
         self.kept: list[Value] = []
 
     def contents(self, bit: Operand, target: Mutable, a: Any, b: Any) -> Any:
@@ -337,6 +352,8 @@ class Merge:
         merged = [self.value(bit, x, y) for x, y in zip(a, b)]
         rest, there = (a, bit) if len(a) > short else (b, self.machine.graph.not_(bit))
         for item in rest[short:]:
+            if isinstance(item, (Items, Mapping, Arr)):
+                item = Poison("a list that is there for some inputs only is not understood")
             if isinstance(item, Guarded):
                 both = self.machine.graph.and_([there, item.there])
                 merged.append(Guarded(both, item.value))
@@ -414,7 +431,7 @@ class Merge:
         graph = self.machine.graph
         places = [graph.table([options.index(o) for o in n.options], n.place) for n in (x, y)]
         place = graph.select(bit, *places)
-        return options[place] if isinstance(place, int) else Name(place, options)
+        return Name(place, options) if isinstance(place, str) else options[int(place)]
 
     def _object(self, bit: Operand, a: Any, b: Any) -> Value:
         key = (bit, id(a), id(b))
@@ -436,8 +453,8 @@ class Merge:
             entries = self._entries(bit, self._data(0, a), self._data(1, b))
             merged = self.made[key] = new_array(entries, a.dtype)
             merged.mixed = a.mixed or b.mixed
-        holder = merged.buffer if isinstance(merged, Arr) else merged
-        holder.frozen = not (self._fresh(a, b, merged) and self._fresh(b, a, merged))
+        self._relate(a, b, merged)
+        self._relate(b, a, merged)
         self.kept += [a, b]
         return merged
 
@@ -458,15 +475,38 @@ class Merge:
         a.buffer.restore(now)
         return found
 
-    def _fresh(self, a: Any, b: Any, merged: Any) -> bool:
-        """Tell whether an object was made on its path, and stands for nothing but this merge."""
-        holder = a.buffer if isinstance(a, Arr) else a
-        known = self.partner.setdefault(id(a), (id(b), merged))
-        if known[0] != id(b):
-            other = known[1]
-            (other.buffer if isinstance(other, Arr) else other).frozen = True
-            return False
-        return bool(holder.serial > self.serial) and not holder.frozen
+    def _relate(self, a: Any, b: Any, merged: Any) -> None:
+        """Make rivals of a merged object and one that it may be, if that one has another name.
+
+        One that was made on its path, and stands for nothing but this merge, has none.
+        """
+        whole, mine = _holder(merged), _holder(a)
+        partner, other = self.partner.setdefault(id(mine), (id(_holder(b)), whole))
+        if mine.stale:
+            whole.stale = True
+        if partner == id(_holder(b)) and mine.serial > self.serial and not mine.rivals:
+            return
+        for one, two in ((whole, mine), (other, mine), (whole, other)):
+            if one is not two:
+                one.rivals.append(two)
+                two.rivals.append(one)
+
+
+def _holder(value: Any) -> Any:
+    return value.buffer if isinstance(value, Arr) else value
+
+
+def _outdate(target: Mutable) -> None:
+    """Mark everything that may be the same as an object that changes."""
+    stack = list(target.rivals)
+    target.rivals = []
+    while stack:
+        rival = stack.pop()
+        if rival is target or rival.stale:
+            continue
+        rival.stale = True
+        stack += rival.rivals
+        rival.rivals = []
 
 
 def _guarded(there: Operand, value: Value) -> Value:

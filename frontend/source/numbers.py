@@ -383,8 +383,8 @@ class Numbers:
         x = self.operand(a)
         if self.graph.is_int(x):
             return self.value(x, "int")
-        if isinstance(x, float):
-            return self.to_int(float(round(x))) if math.isfinite(x) else self.to_int(x)
+        if not isinstance(x, str):
+            return round(x) if math.isfinite(x) else self.to_int(float(x))
         self._check_number(x)
         return self.value(self._nearest(x), "int")
 

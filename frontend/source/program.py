@@ -43,6 +43,7 @@ from .prove import value_set
 from .statements import Statements
 from .values import (
     Arr,
+    DeadPath,
     Guarded,
     Items,
     Name,
@@ -171,16 +172,34 @@ class SourceProgram:
         sys.setrecursionlimit(max(frames, FRAMES))
         try:
             return self._trace(tuple(params), wanted, limit, given)
-        except RecursionError:
-            raise DdcError(f"{shown(self.filename)}: nested too deeply") from None
+        except (RecursionError, MemoryError):
+            raise DdcError(f"{shown(self.filename)}: nested too deeply, or too large") from None
         finally:
             sys.setrecursionlimit(frames)
 
     def _trace(
         self, params: tuple[Param, ...], wanted: Sequence[Param], limit: int, given: str | None
     ) -> Module:
-        graph = Graph(params)
-        trace = Statements(graph, self.filename, limit)
+        trace = Statements(Graph(params), self.filename, limit)
+        try:
+            return self._traced(trace, params, wanted, given)
+        except (DdcError, RecursionError, MemoryError):
+            raise
+        except DeadPath:
+            raise trace.error("the program raises for every input") from None
+        except Exception as error:
+            # Whatever a strange program does to us, it gets one line, and no answer.
+            what = type(error).__name__
+            raise trace.error(f"this is not understood ({what})") from error
+
+    def _traced(
+        self,
+        trace: Statements,
+        params: tuple[Param, ...],
+        wanted: Sequence[Param],
+        given: str | None,
+    ) -> Module:
+        graph = trace.graph
         trace.scope.own = frozenset()
         trace.block(self.tree.body)
         function = trace.scope.items.get(self.name)
@@ -227,7 +246,7 @@ def _argument(trace: Statements, param: Param, arrays: bool, given: str | None) 
     data = np.empty(shape, dtype=object)
     for place in np.ndindex(*shape):
         item = _scalar(trace, trace.graph.entry(param.name, place), scalar)
-        data[place] = Sym(item.name, item.kind if dtype == object else KIND[dtype.kind])
+        data[place] = Sym(item.name, item.kind if dtype.kind == "O" else KIND[dtype.kind])
     return new_array(data, dtype)
 
 
@@ -295,6 +314,7 @@ def _flattened(
     trace: Statements, value: Value, shape: tuple[int, ...], wanted: Param
 ) -> list[Value]:
     if isinstance(value, Arr):
+        trace.current(value.buffer)
         if value.shape != shape and value.data.size != 1 - len(shape):
             raise _mismatch(trace, list(value.shape), wanted)
         return list(value.data.ravel())

@@ -44,8 +44,37 @@ def can_hold(graph: Graph, bits: Sequence[Operand]) -> Verdict:
         return Verdict(None)
     (found,) = np.nonzero(holds)
     if not len(found):
-        return Verdict(False if whole or _never_from_cuts(graph, both) else None)
+        if whole or _never_from_cuts(graph, both):
+            return Verdict(False)
+        return _any_can_hold(graph, bits[:-1], _cases(graph, bits[-1]))
     return Verdict(True, {name: rows[name][found[0]].item() for name in leaves})
+
+
+def _cases(graph: Graph, bit: Operand) -> list[Operand]:
+    """Return the cases of a disjunction; a negated conjunction is one too."""
+    op = graph.ops.get(bit) if isinstance(bit, str) else None
+    if op is None:
+        return [bit]
+    if op.code == "or":
+        return [o for o in op.operands if isinstance(o, str)]
+    inner = graph.ops.get(str(op.operands[0])) if op.code == "not" else None
+    if inner is None or inner.code != "and":
+        return [bit]
+    return [graph.not_(o) for o in inner.operands if isinstance(o, str)]
+
+
+def _any_can_hold(graph: Graph, given: Sequence[Operand], cases: list[Operand]) -> Verdict:
+    """Tell whether some case can hold, each of which may depend on less."""
+    if len(cases) < 2:
+        return Verdict(None)
+    verdict = Verdict(False)
+    for case in cases:
+        found = can_hold(graph, [*given, case])
+        if found.possible:
+            return found
+        if found.possible is None:
+            verdict = found
+    return verdict
 
 
 def _never_from_cuts(graph: Graph, bit: str) -> bool:

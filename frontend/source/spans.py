@@ -45,7 +45,7 @@ def nan_of(code: str, spans: Sequence[Span], nans: Sequence[bool]) -> bool:
             (-h, -low) if code == "sub" and k else (low, h) for k, (low, h) in enumerate(spans)
         ]
         tops = [k for k, (_, high) in enumerate(signed) if high >= LARGEST]
-        return any(j != k for j in tops for k, (low, _) in enumerate(signed) if low <= -LARGEST)
+        return any(j != k and signed[k][0] <= -LARGEST for j in tops for k in range(len(signed)))
     if code == "mul":
         big = [k for k, (low, high) in enumerate(spans) if high >= LARGEST or low <= -LARGEST]
         zero = [k for k, (low, high) in enumerate(spans) if low <= 0 <= high]
@@ -57,9 +57,8 @@ def nan_of(code: str, spans: Sequence[Span], nans: Sequence[bool]) -> bool:
         return False
     if code == "div":
         (a, b), (c, d) = spans
-        return (c <= 0 <= d and a <= 0 <= b) or (
-            max(abs(a), abs(b)) >= LARGEST and max(abs(c), abs(d)) >= LARGEST
-        )
+        huge = max(abs(a), abs(b)) >= LARGEST and max(abs(c), abs(d)) >= LARGEST
+        return bool((c <= 0 <= d and a <= 0 <= b) or huge)
     return True
 
 
@@ -89,15 +88,16 @@ def _increasing(
     """Return the rule of an increasing function that libraries compute to within a few places."""
 
     def value(x: float, side: float) -> float:
+        y: float
         try:
             y = function(x)
         except OverflowError:
             return math.inf
         except ValueError:
-            return limit[0]
+            return float(limit[0])
         for _ in range(4):
             y = math.nextafter(y, side * math.inf)
-        return min(max(y, limit[0]), limit[1])
+        return float(min(max(y, limit[0]), limit[1]))
 
     return lambda spans: (value(spans[0][0], -1), value(spans[0][1], 1))
 

@@ -11,7 +11,6 @@ from .expressions import SIGNS, Expressions, describe
 from .graph import Graph, Operand
 from .imports import import_from, import_modules
 from .machine import Contents, Exit, Region, shown
-from .prove import can_hold
 from .values import (
     Arr,
     DeadPath,
@@ -218,7 +217,7 @@ class Statements(Expressions):
             if known is not None:
                 return known
             assert isinstance(bit, str)
-            if rounds > 2 and can_hold(self.graph, [*self.path, bit]).possible is False:
+            if rounds > 2 and self.possible(bit).possible is False:
                 return False
             outer, _ = self.loops[-1]
             self.path.append(self.graph.not_(bit))
@@ -448,11 +447,12 @@ class Statements(Expressions):
         return bound
 
 
-def declarations(
-    node: ast.FunctionDef | ast.Lambda,
-) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+Declared = tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]
+
+
+def declarations(node: ast.FunctionDef | ast.Lambda) -> Declared:
     """Return the names that are local to a function, nonlocal in it, and global in it."""
-    known: Any = getattr(node, "_declared", None)
+    known: Declared | None = getattr(node, "_declared", None)
     if known is not None:
         return known
     spec = node.args

@@ -13,7 +13,7 @@ from .graph import Operand
 from .values import Sym, Value, kind_of
 
 if TYPE_CHECKING:
-    from .expressions import Expressions as Trace
+    from .containers import Containers as Trace
 
 Entry = Callable[..., Value]
 

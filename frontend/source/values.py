@@ -2,7 +2,9 @@
 
 Ints, floats, bools, strings, None, tuples, ranges and frozensets are themselves. What can change
 (lists, dicts, scopes, array buffers) has a class here with a serial number, so that branches on
-symbolic conditions can undo and merge what they changed.
+symbolic conditions can undo and merge what they changed. Where a name stands for one of two such
+objects, as the input decides, a third one that holds what either holds takes its place; the two
+and the third are rivals: once one of them changes, the others are stale and may not be used.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class Name:
     None stands for a category that may be missing.
     """
 
-    place: str | int
+    place: str | int | float
     options: tuple[str | None, ...]
 
 
@@ -60,7 +62,7 @@ class Poison:
 class Guarded:
     """An element of a list that is there only where the bit is 1."""
 
-    there: str | int
+    there: str | int | float
     value: Value
 
 
@@ -70,7 +72,8 @@ class Items:
 
     items: list[Value]
     serial: int = field(default_factory=next_serial)
-    frozen: bool = False
+    rivals: list[Mutable] = field(default_factory=lambda: [])
+    stale: bool = False
 
     def save(self) -> list[Value]:
         """Return a copy of what it holds."""
@@ -87,7 +90,8 @@ class Mapping:
 
     items: dict[Value, Value]
     serial: int = field(default_factory=next_serial)
-    frozen: bool = False
+    rivals: list[Mutable] = field(default_factory=lambda: [])
+    stale: bool = False
 
     def save(self) -> dict[Value, Value]:
         """Return a copy of what it holds."""
@@ -110,7 +114,8 @@ class Scope:
     function: bool = False
     captured: bool = False
     serial: int = field(default_factory=next_serial)
-    frozen: bool = False
+    rivals: list[Mutable] = field(default_factory=lambda: [])
+    stale: bool = False
 
     def save(self) -> dict[str, Value]:
         """Return a copy of the variables."""
@@ -128,7 +133,8 @@ class Buffer:
 
     array: NDArray[Any]
     serial: int = field(default_factory=next_serial)
-    frozen: bool = False
+    rivals: list[Mutable] = field(default_factory=lambda: [])
+    stale: bool = False
 
     def save(self) -> NDArray[Any]:
         """Return a copy of what it holds."""

@@ -467,7 +467,7 @@ def f(a):
     row[0] = 1
     return left[0]
 """
-    with pytest.raises(ir.DdcError, match=r"rules.py:5:5: changing a list"):
+    with pytest.raises(ir.DdcError, match=r"rules.py:6:12: using a list"):
         mismatches(text, {"a": ir.BIT}, ir.BIT, {"a": np.arange(2)}, lambda a: int(a))
 
 

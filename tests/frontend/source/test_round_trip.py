@@ -21,7 +21,11 @@ def _has_missing(module: ir.Module) -> bool:
 
 
 @pytest.mark.parametrize("style", ["plain", "numpy"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 @given(data=st.data())
 def test_round_trip(style: str, data: Any) -> None:
     module = data.draw(modules())
