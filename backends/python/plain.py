@@ -82,6 +82,7 @@ class Plain(Values):
             heads = [f"for {n} in {self.range(v)}" for n, v in zip(variables, op.loops)]
             return heads, variables, set()
         found: list[str] = []
+        targets: list[str] = []
         sources = list(dict.fromkeys(self.operand(load.operands[0]).at(ATOM) for load in walked))
         for depth in range(len(op.loops)):
             if depth == len(op.loops) - 1:

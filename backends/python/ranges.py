@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ddc.ir import OPS, Affine, Int, Op, Quotient, Scalar, Type, int_bounds
+from ddc.ir import OPS, Affine, Int, Op, Quotient, Scalar, Type, element, int_bounds
 from ddc.ir.ranges import TypeProblem
 
 LARGEST_SIZE = 1 << 40
@@ -63,4 +63,4 @@ def of_op(op: Op, args: Sequence[tuple[Scalar, Range]]) -> Range:
         found = OPS[op.code].rule(op, types)
     except TypeProblem:
         return None, None
-    return int_bounds(found) or (None, None) if not hasattr(found, "dims") else (None, None)
+    return int_bounds(element(found)) or (None, None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import cast
+
+import numpy as np
 
 from ddc.ir import (
     Affine,
@@ -51,6 +54,8 @@ from .writer import Writer
 DEEP = 24  # nesting of one expression; CPython's parser refuses 200 brackets
 LONG = 76  # characters of an expression that is still put inside another
 LINE = 88  # characters of an expression that is returned
+PART = 24  # characters of an operand that gets a name where the whole is too long
+MOST_PARTS = 3  # operands that get one; black splits longer rows of them well
 LONGER = 240  # and inside a comprehension, where naming it would take a function
 
 
@@ -149,8 +154,8 @@ class Values:
             return self.intervals.get(operand)
         if isinstance(operand, Global):
             array = self.constants[operand.name].array
-            known = array.size and abs(array).max() < float("inf")
-            return (float(array.min()), float(array.max())) if known else None
+            ends = [float(f(array)) for f in (np.min, np.max)] if array.size else [math.inf]
+            return (ends[0], ends[-1]) if all(map(math.isfinite, ends)) else None
         return intervals.of_number(operand)
 
     def shape(self, operand: Operand) -> tuple[Affine, ...]:
@@ -177,8 +182,10 @@ class Values:
                 continue
             if op.code == "map":
                 found = self.map(op, writer)
+            elif op.code == "reduce":
+                found = [self.reduce(op, writer)]
             else:
-                found = [self.reduce(op, writer) if op.code == "reduce" else self.simple(op)]
+                found = [self.split(op, self.simple(op), writer)]
             for name, value in zip(op.results, found):
                 self.define(name, value, writer, LINE if name in given else LONG)
 
@@ -194,12 +201,26 @@ class Values:
         if value.is_simple or (once and len(value.text) <= (longest if writer else LONGER)):
             self.values[name] = value
             return
+        self.bind(name, value, need(writer))
+
+    def bind(self, name: str, value: Expr, writer: Writer) -> None:
+        """Write a value to a local variable."""
         local = self.names.fresh(name)
-        shared = (
-            value.prec == ATOM and value.text.endswith("]") and value.kind not in ("array", "tuple")
-        )
-        need(writer).assign(local, value.text, shared)
+        entry = value.prec == ATOM and value.text.endswith("]")
+        writer.assign(local, value.text, shared=entry and value.kind not in ("array", "tuple"))
         self.values[name] = replace(value, text=local, prec=ATOM, condition=None, depth=0)
+
+    def split(self, op: Op, value: Expr, writer: Writer | None) -> Expr:
+        """Return an op's expression, its long operands named where it would not fit on a line."""
+        if writer is None or len(value.text) <= LINE:
+            return value
+        named = {o for o in op.operands if isinstance(o, str)}
+        long = [o for o in named if len(self.values[o].text) >= PART]
+        if not 0 < len(long) <= MOST_PARTS:
+            return value
+        for operand in sorted(long, key=op.operands.index):
+            self.bind(operand, self.values[operand], writer)
+        return self.simple(op)
 
     def simple(self, op: Op) -> Expr:
         """Return an op without a body as an expression."""

@@ -202,7 +202,7 @@ const @b1 = real[2] float32 [0.0, -0.5]
 func @greater4(%a: bit[4], %b: bit[4]) -> (%greater: bit) {
   %x = reduce add %i in 0..4 {
     %v = load %a[%i]
-     %p = index 3 - %i 
+     %p = index 3 - %i
      %w = pow 2, %p
      %t = mul %v, %w
     yield %t

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -16,12 +18,12 @@ X = Array(BIT, (Affine.of(64),))
 
 def bits(count: int) -> list[int]:
     """Return random bits."""
-    return np.random.default_rng(count).integers(0, 2, count).tolist()
+    return [int(v) for v in np.random.default_rng(count).integers(0, 2, count)]
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_chains(style: str) -> None:
-    for code, fold in (("xor", lambda a, b: a ^ b), ("add", lambda a, b: a + b)):
+    for code, fold in (("xor", operator.xor), ("add", operator.add)):
         build = Builder(["x"])
         value = build.load("x", 0)
         given = bits(64)

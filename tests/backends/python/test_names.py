@@ -29,7 +29,10 @@ def parity(names: list[str], function: str) -> Module:
         v = build.load(names[0], Affine.symbol(loop.symbol), name="v.0")
         out = build.op("xor", v, *bits, name="class")
     (result,) = build.map([loop], ops, [out], ["def"])
-    params = [(names[0], Array(BIT, (Affine.symbol("N"),))), *((n, BIT) for n in bits)]
+    params: list[tuple[str, ir.Type]] = [
+        (names[0], Array(BIT, (Affine.symbol("N"),))),
+        *((n, BIT) for n in bits),
+    ]
     shape = Array(BIT, (Affine.symbol("N"),))
     made = build.function(function, params, [("return", shape)], [result], [ir.Size("N")])
     return ir.check(Module((made,)))
