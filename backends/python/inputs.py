@@ -6,6 +6,7 @@ Python numbers there, so that nothing wraps.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -214,7 +215,8 @@ class Inputs:
     def _assigned(self, solved: Sequence[tuple[str, str]], writer: Writer) -> None:
         """Write what the sizes are, on one line where that is short."""
         together = ", ".join(text for _, text in solved)
-        apart = any(name in text for name, _ in solved for _, text in solved) or "if" in together
+        words = set(re.findall(r"\w+", together))
+        apart = "if" in words or any(name in words for name, _ in solved)
         if len(solved) > 1 and len(together) < 60 and not apart:
             writer.line(f"{', '.join(name for name, _ in solved)} = {together}")
             return
