@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import DdcError, Evidence, Module, dims, print_module
+from ddc.ir import Evidence, Module, print_module
 
 from . import driver
 from .options import Options
 from .output import write_files
 from .targets import emit, files, suffix_of
+
+if TYPE_CHECKING:
+    from ddc.runtime.native import Runner
 
 
 class Program:
@@ -59,38 +61,35 @@ class Program:
         write_files(files(self._compiled, path, suffix_of(path), style))
 
     @cached_property
-    def _function(self) -> Callable[..., Any]:
-        from ddc.runtime.engine import function_of
+    def _runner(self) -> Runner:
+        from ddc.runtime.native import Runner
 
-        return function_of(self.ir)
+        return Runner(self.ir)
 
     def __call__(self, *inputs: Any) -> Any:
-        """Return the program's answer; inputs as for the emitted numpy function."""
-        return self._function(*inputs)
+        """Return the program's answer, computed natively; inputs as for the numpy style."""
+        return self._runner(*inputs)
+
+    def by_python(self, *inputs: Any) -> Any:
+        """Return the program's answer, computed by the Python backend."""
+        return self._runner.python(*inputs)
 
     def steps(
-        self, grid: Any, count: int, *, threads: int = 1, out: NDArray[Any] | None = None
+        self,
+        grid: Any,
+        count: int,
+        *,
+        threads: int = 1,
+        out: NDArray[Any] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> NDArray[Any]:
-        """Apply the program `count` times to its own output; keeps the dtype of `grid`.
+        """Apply the program `count` times to its own output, natively; keeps the dtype of `grid`.
 
-        Raises `DdcError` where the output does not have the input's shape. `out` receives the
-        result in place; `threads` is accepted for backends that use it.
+        Raises `DdcError` where the output does not have the input's shape, and for values outside
+        the declared type. `out` receives the result in place; `progress` is told steps done and
+        steps wanted, now and then.
         """
-        if count < 0 or threads < 1:
-            raise DdcError("steps needs a count of at least 0 and at least 1 thread")
-        (result,) = self.ir.entry.results
-        params = self.ir.entry.params
-        if len(params) != 1 or dims(params[0].type) != dims(result.type):
-            raise DdcError("the output does not have the input's shape: it cannot be stepped")
-        given = np.asarray(grid)
-        current = given
-        for _ in range(count):
-            current = np.asarray(self._function(current))
-        final = current.astype(given.dtype, copy=current is given)
-        if out is None:
-            return final
-        out[...] = final
-        return out
+        return self._runner.steps(grid, count, threads, out, progress)
 
     def __str__(self) -> str:
         return print_module(self.ir)

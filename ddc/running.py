@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import runpy
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,10 @@ def run_file(arguments: argparse.Namespace) -> None:
     if Path(arguments.out).suffix not in (".npy", ".npz"):
         raise UsageError(f"the result is written as .npy or .npz, not {arguments.out!r}")
     check_writable(arguments.out)
-    if arguments.backend not in (None, "python"):
-        raise DdcError(f"programs are not run by the backend {arguments.backend!r} yet")
+    if arguments.backend not in (None, "python", "llvm"):
+        raise UsageError(
+            f"programs are run by the backends python and llvm, not {arguments.backend!r}"
+        )
     result = _apply(arguments)
     with whole_file(arguments.out) as file:
         if Path(arguments.out).suffix == ".npz":
@@ -41,9 +45,10 @@ def _apply(arguments: argparse.Namespace) -> Any:
         program = load(path)
         names = [param.name for param in program.ir.entry.params]
         inputs = _inputs(arguments.data, names)
+        by_python = arguments.backend == "python"
         if arguments.steps is None:
-            return program(*inputs)
-        return _steps(program, inputs, arguments.steps)
+            return program.by_python(*inputs) if by_python else program(*inputs)
+        return _steps(program, inputs, arguments.steps, by_python, Progress.wanted(arguments))
     if not path.endswith((".py", ".so")):
         raise UsageError(f"cannot run {path!r}: give a .ddc, .py or .so file")
     if not arguments.trust:
@@ -58,10 +63,50 @@ def _apply(arguments: argparse.Namespace) -> Any:
     return value
 
 
-def _steps(program: Program, inputs: list[Any], count: int) -> Any:
+def _steps(
+    program: Program, inputs: list[Any], count: int, by_python: bool, progress: Progress | None
+) -> Any:
     if len(inputs) != 1:
         raise UsageError("--steps needs a program with one input")
-    return program.steps(inputs[0], count)
+    if by_python:
+        value = inputs[0]
+        for _ in range(count):
+            value = np.asarray(program.by_python(value))
+        return np.asarray(value).astype(inputs[0].dtype)
+    try:
+        return program.steps(inputs[0], count, progress=progress)
+    finally:
+        if progress is not None:
+            progress.end()
+
+
+class Progress:
+    """One line on standard error, written again now and then while work goes on."""
+
+    EVERY = 0.5  # seconds
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+        self.shown = False
+
+    @staticmethod
+    def wanted(arguments: argparse.Namespace) -> Progress | None:
+        """Return a progress line where it was asked for, or somebody is there to see it."""
+        if arguments.quiet or not (arguments.progress or sys.stderr.isatty()):
+            return None
+        return Progress()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.last >= self.EVERY:
+            self.last, self.shown = now, True
+            sys.stderr.write(f"\rddc: step {done} of {total} ({100 * done // total} %)")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave the line behind."""
+        if self.shown:
+            sys.stderr.write("\n")
 
 
 def _foreign(path: str) -> Callable[..., Any]:

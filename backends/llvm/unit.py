@@ -114,6 +114,8 @@ class Unit:
 
     def function(self) -> str:
         kernel, w = self.kernel, self.writer
+        for _, name in self.parameters(by_pointer=True):
+            w.name(name.lstrip("%").strip('"'))  # values of the program may not take these
         for size in kernel.sizes:
             self.values[size] = f"%{quoted(f'size.{size}')}"
         for p in kernel.inputs:
@@ -403,11 +405,13 @@ class Unit:
         if len(expr.places) > LONGEST_CHAIN:
             self.helpers.add("at_most")
             places = self.table(f"{expr.name}.places", np.array(expr.places, "<f8").tobytes())
-            k = w.let(f"call i64 @ddc.at_most(ptr {places}, i64 {len(expr.places)}, double {raw})")
+            piece = w.let(
+                f"call i64 @ddc.at_most(ptr {places}, i64 {len(expr.places)}, double {raw})"
+            )
             chosen: list[str] = []
             for label, column in zip(("heights", "slopes", "feet"), columns):
                 base = self.table(f"{expr.name}.{label}", np.array(column, "<f8").tobytes())
-                place = w.let(f"getelementptr inbounds double, ptr {base}, i64 {k}")
+                place = w.let(f"getelementptr inbounds double, ptr {base}, i64 {piece}")
                 chosen.append(w.let(f"load double, ptr {place}, align 8"))
         else:
             chosen = [real(column[0]) for column in columns]

@@ -1,0 +1,470 @@
+"""Kernels for bit grids in packed layouts, as LLVM assembly with explicit vectors.
+
+Lanes: the first axis of a grid is cut into as many segments as a vector has bits, and bit `l` of a
+vector is a cell of segment `l`. The cells next to a cell are then whole vectors, in the same
+lanes: nothing is shifted. A grid is `rows + 2 * ghost` rows of vectors (`rows` is the length of a
+segment); rows beyond a segment's ends are copies of its neighbours', one lane further.
+
+Segments of a grid whose first axis is no multiple of the lanes differ by one cell. The shorter
+ones see their neighbour's first cell one row earlier; `long` is the vector of the longer ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ddc.backends.lowering.stencil import Offset, Stencil
+from ddc.ir.equivalence.gates import Gates
+
+from .bits import TERNARY, all_ones, cone, emit_gates, emit_recipe, vector_type
+from .luts import Recipe, recipe
+from .text import Writer
+
+PARAMETERS = (
+    "source", "target", "scratch", "from", "to", "rows", "columns", "stride", "first", "end",
+    "bytes", "offsets", "grid", "long", "pitch", "ghost",
+)  # fmt: skip
+BLOCK = 64  # cells of each segment that are transposed at a time
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Sizes of the kernels for one rule: bits of a vector, steps of a pass, rows at once."""
+
+    lanes: int
+    steps: int
+    rows: int = 1
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes a vector has."""
+        return self.lanes // 8
+
+
+def _function(name: str, parameters: Sequence[str], writer: Writer, result: str = "void") -> str:
+    writer.line("ret void" if result == "void" else "unreachable")
+    shown = ", ".join(parameters)
+    return f"define {result} @{name}({shown}) #0 {{\n{writer.text()}\n}}\n"
+
+
+class _Vectors:
+    """Loads, stores and shuffles of vectors, through one writer."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.type = vector_type(lanes)
+        self.w = Writer()
+        for name in PARAMETERS:
+            self.w.name(name)
+
+    def at(self, base: str, index: str) -> str:
+        return self.w.let(f"getelementptr inbounds {self.type}, ptr {base}, i64 {index}", "at")
+
+    def load(self, base: str, index: str, wish: str = "v") -> str:
+        place = self.at(base, index)
+        return self.w.let(f"load {self.type}, ptr {place}, align {self.lanes // 8}", wish)
+
+    def store(self, value: str, base: str, index: str) -> None:
+        place = self.at(base, index)
+        self.w.line(f"store {self.type} {value}, ptr {place}, align {self.lanes // 8}")
+
+    def add(self, a: str, b: str | int) -> str:
+        return a if b == 0 else self.w.let(f"add nsw i64 {a}, {b}")
+
+    def rotate(self, value: str, up: bool) -> str:
+        """Return the vector whose lane l holds what lane l - 1 (up) or l + 1 held."""
+        w, t, n = self.w, self.type, self.lanes // 64
+        if n == 1:
+            word = "llvm.fshl.i64" if up else "llvm.fshr.i64"
+            return w.let(f"call i64 @{word}(i64 {value}, i64 {value}, i64 1)", "turned")
+        order = [(k - 1) % n for k in range(n)] if up else [(k + 1) % n for k in range(n)]
+        mask = ", ".join(f"i32 {k}" for k in order)
+        near, far = ("shl", "lshr") if up else ("lshr", "shl")
+        carried = w.let(f"{far} {t} {value}, splat (i64 63)")
+        carried = w.let(f"shufflevector {t} {carried}, {t} poison, <{n} x i32> <{mask}>", "carried")
+        shifted = w.let(f"{near} {t} {value}, splat (i64 1)")
+        return w.let(f"or {t} {shifted}, {carried}", "turned")
+
+    def choose(self, mask: str, a: str, b: str) -> str:
+        """Return `a` in the lanes of the mask, `b` elsewhere."""
+        w, t = self.w, self.type
+        mixed = w.let(f"xor {t} {a}, {b}")
+        kept = w.let(f"and {t} {mixed}, {mask}")
+        return w.let(f"xor {t} {kept}, {b}", "chosen")
+
+    def edge(self, value: str, lane: int, bit: int) -> str:
+        """Return the vector with a constant in one lane."""
+        words = [1 << (lane % 64) if k == lane // 64 else 0 for k in range(self.lanes // 64)]
+        if not bit:
+            words = [~word for word in words]
+        signed = [word - (1 << 64) if word >= 1 << 63 else word for word in words]
+        if self.lanes == 64:
+            constant = str(signed[0])
+        else:
+            constant = "<" + ", ".join(f"i64 {word}" for word in signed) + ">"
+        return self.w.let(f"{'or' if bit else 'and'} {self.type} {value}, {constant}", "edge")
+
+
+# ---------------------------------------------------------------- ghosts
+
+
+def ghosts(packed: Packed, stencil: Stencil) -> str:
+    """Return `ghosts(grid, long, rows, columns, stride, ghost)`: fill what lies beyond the cells.
+
+    `grid` points to the first cell; ghost columns follow where there is a second axis.
+    """
+    v = _Vectors(packed.lanes)
+    w, border = v.w, stencil.borders[0]
+    mask = v.load("%long", "0", "long")
+    last = w.let("sub nsw i64 %rows, 1")
+    with w.loop("0", "%ghost", "g") as g, w.loop("0", "%columns", "x") as x:
+        low = w.let(f"sub nsw i64 {last}, {g.var}")
+        shorter = w.let(f"sub nsw i64 {low}, 1")
+        above = v.choose(
+            mask, v.load("%grid", cell(v, low, x.var)), v.load("%grid", cell(v, shorter, x.var))
+        )
+        above = v.rotate(above, up=True)
+        longer = v.add(g.var, 1)
+        below = v.choose(
+            mask,
+            v.rotate(v.load("%grid", cell(v, g.var, x.var)), up=False),
+            v.rotate(v.load("%grid", cell(v, longer, x.var)), up=False),
+        )
+        if not isinstance(border, str):
+            above = v.edge(above, 0, border)
+            below = v.edge(below, packed.lanes - 1, border)
+        top = w.let(f"sub nsw i64 -1, {g.var}")
+        bottom = w.let(f"add nsw i64 %rows, {g.var}")
+        v.store(above, "%grid", cell(v, top, x.var))
+        v.store(below, "%grid", cell(v, bottom, x.var))
+    if len(stencil.borders) > 1:
+        _ghost_columns(v, stencil.borders[1])
+    names = ("ptr %grid", "ptr %long", "i64 %rows", "i64 %columns", "i64 %stride", "i64 %ghost")
+    return _function("ghosts", names, w)
+
+
+def cell(v: _Vectors, row: str, column: str) -> str:
+    """Return the index of a vector."""
+    start = v.w.let(f"mul nsw i64 {row}, %stride")
+    return v.w.let(f"add nsw i64 {start}, {column}", "cell")
+
+
+def _ghost_columns(v: _Vectors, border: str | int) -> None:
+    w = v.w
+    first = w.let("sub nsw i64 0, %ghost")
+    end = w.let("add nsw i64 %rows, %ghost")
+    with w.loop(first, end, "row") as row, w.loop("0", "%ghost", "k") as k:
+        left = w.let(f"sub nsw i64 -1, {k.var}")
+        right = w.let(f"add nsw i64 %columns, {k.var}")
+        if isinstance(border, str):
+            from_left = w.let(f"add nsw i64 %columns, {left}")
+            a = v.load("%grid", cell(v, row.var, from_left))
+            b = v.load("%grid", cell(v, row.var, k.var))
+        else:
+            a = b = all_ones(v.lanes) if border else "zeroinitializer" if v.lanes > 64 else "0"
+        v.store(a, "%grid", cell(v, row.var, left))
+        v.store(b, "%grid", cell(v, row.var, right))
+
+
+# ---------------------------------------------------------------- one axis: a register pipeline
+
+
+def pipeline(packed: Packed, stencil: Stencil, name: str) -> str:
+    """Return `name(source, target, first, end)`: several steps of rows `first..end` in one pass.
+
+    The last vectors of every time level stay in registers; each new vector is pushed through all
+    levels. Ghosts of `steps * radius` rows must be there. Source and target may be the same.
+    """
+    v = _Vectors(packed.lanes)
+    w, (reach,) = v.w, stencil.radius
+    window = 2 * reach
+    ghost = packed.steps * reach
+    zero = "zeroinitializer" if packed.lanes > 64 else "0"
+    carried = [(v.type, zero, f"t{t}") for t in range(packed.steps) for _ in range(window)]
+
+    def push(values: Sequence[str], given: str) -> tuple[list[str], str]:
+        following: list[str] = []
+        for t in range(packed.steps):
+            seen = [*values[t * window : (t + 1) * window], given]
+            following += seen[1:]
+            given = _rule(w, stencil, {(k - reach,): s for k, s in enumerate(seen)}, packed.lanes)
+        return following, given
+
+    start = w.let(f"sub nsw i64 %first, {ghost}")
+    filled = w.let(f"add nsw i64 %first, {ghost}")
+    with w.loop(start, filled, "fill", carried=carried) as fill:
+        fill.nexts, _ = push(fill.values, v.load("%source", fill.var))
+    finish = w.let(f"add nsw i64 %end, {ghost}")
+    again = [(t, value, n) for (t, _, n), value in zip(carried, fill.finals)]
+    with w.loop(filled, finish, "j", carried=again) as main:
+        main.nexts, out = push(main.values, v.load("%source", main.var))
+        v.store(out, "%target", w.let(f"sub nsw i64 {main.var}, {ghost}"))
+    return _function(name, ("ptr %source", "ptr %target", "i64 %first", "i64 %end"), w)
+
+
+@lru_cache(maxsize=64)
+def rule_recipe(stencil: Stencil) -> Recipe:
+    """Return the rule as look-ups; cells are variables by their place in `offsets`."""
+    gates = Gates()
+    signals = {o: gates.variable(k) for k, o in enumerate(stencil.offsets)}
+    output = stencil.output(gates, signals)
+    return recipe(gates, output, cone(gates, [output]))
+
+
+def _rule(w: Writer, stencil: Stencil, cells: dict[Offset, str], lanes: int) -> str:
+    return _rules(w, stencil, [cells], lanes)[0]
+
+
+def _rules(
+    w: Writer, stencil: Stencil, places: Sequence[dict[Offset, str]], lanes: int
+) -> list[str]:
+    """Return the rule's results at several places, which share what they have in common.
+
+    Vectors of 512 bits are for AVX-512, where any function of three bits is one instruction.
+    """
+    if lanes == 512:
+        known: dict[object, str] = {}
+        steps = rule_recipe(stencil)
+        return [
+            emit_recipe(w, steps, {k: cells[o] for k, o in enumerate(stencil.offsets)}, known)
+            for cells in places
+        ]
+    gates = Gates()
+    numbers: dict[str, int] = {}
+    outputs: list[int] = []
+    for cells in places:
+        signals = {
+            o: gates.variable(numbers.setdefault(cells[o], len(numbers))) for o in stencil.offsets
+        }
+        outputs.append(stencil.output(gates, signals))
+    return emit_gates(w, gates, outputs, {n: r for r, n in numbers.items()}, lanes)
+
+
+# ---------------------------------------------------------------- two axes: rows that share sums
+
+
+def rows_at_once(packed: Packed, stencil: Stencil, name: str) -> str:
+    """Return `name(source, target, from, to, rows, columns)`: one step of a block of cells.
+
+    `from` and `to` are the strides of source and target; several rows are made at once, so that
+    what their windows have in common is computed once.
+    """
+    v = _Vectors(packed.lanes)
+    w = v.w
+    groups = w.let(f"sdiv i64 %rows, {packed.rows}")
+    whole = w.let(f"mul nsw i64 {groups}, {packed.rows}")
+    with w.loop("0", whole, "row", step=str(packed.rows)) as row:
+        _row_group(v, stencil, row.var, packed.rows)
+    with w.loop(whole, "%rows", "row") as row:
+        _row_group(v, stencil, row.var, 1)
+    names = (
+        "ptr %source",
+        "ptr noalias %target",
+        "i64 %from",
+        "i64 %to",
+        "i64 %rows",
+        "i64 %columns",
+    )
+    text = _function(name, names, w)
+    return text.replace("define void", "define internal void", 1)
+
+
+def _row_group(v: _Vectors, stencil: Stencil, row: str, count: int) -> None:
+    w = v.w
+    wanted = sorted({(o[0] + k, o[1]) for o in stencil.offsets for k in range(count)})
+    starts: dict[int, str] = {}
+    for r in sorted({o[0] for o in wanted}):
+        place = w.let(f"mul nsw i64 {v.add(row, r)}, %from")
+        starts[r] = w.let(f"getelementptr inbounds {v.type}, ptr %source, i64 {place}", "line")
+    targets = [
+        w.let(
+            f"getelementptr inbounds {v.type}, ptr %target, i64 "
+            f"{w.let(f'mul nsw i64 {v.add(row, k)}, %to')}",
+            "line",
+        )
+        for k in range(count)
+    ]
+    with w.loop("0", "%columns", "x") as x:
+        cells = {o: v.load(starts[o[0]], v.add(x.var, o[1])) for o in wanted}
+        places = [{o: cells[(o[0] + k, o[1])] for o in stencil.offsets} for k in range(count)]
+        made = _rules(w, stencil, places, v.lanes)
+        for out, line in zip(made, targets):
+            v.store(out, line, x.var)
+
+
+def tiles(packed: Packed, stencil: Stencil, name: str, step: str, width: int) -> str:
+    """Return `name(source, target, scratch, rows, columns, stride, first, end)`.
+
+    It makes `packed.steps` steps of the tiles `first..end`, each `width` columns of all rows: the
+    levels between stay in scratch memory that the cache holds. Ghosts must be there.
+    """
+    v = _Vectors(packed.lanes)
+    w, t = v.w, packed.steps
+    down, across = stencil.radius
+    inner = width + 2 * t * across  # the stride of scratch
+    tall = w.let(f"add nsw i64 %rows, {2 * t * down}")
+    size = w.let(f"mul nsw i64 {tall}, {inner}")
+    spare = v.at("%scratch", size)
+    with w.loop("%first", "%end", "tile") as tile:
+        left = w.let(f"mul nsw i64 {tile.var}, {width}", "left")
+        rest = w.let(f"sub nsw i64 %columns, {left}")
+        narrow = w.let(f"icmp slt i64 {rest}, {width}")
+        columns = w.let(f"select i1 {narrow}, i64 {rest}, i64 {width}", "columns")
+        source, stride = "%source", "%stride"
+        for level in range(1, t + 1):
+            more = t - level
+            # The cell (-more * down, left - more * across) is the first one of this level.
+            if level == 1:
+                place = v.add(left, -more * across)
+                up = w.let(f"mul nsw i64 {-more * down}, %stride")
+                given = v.at("%source", w.let(f"add nsw i64 {place}, {up}"))
+            else:
+                given = v.at(source, str(down * inner + across))
+            high = w.let(f"add nsw i64 %rows, {2 * more * down}")
+            wide = w.let(f"add nsw i64 {columns}, {2 * more * across}")
+            if more:
+                made, to = (("%scratch", spare)[level % 2]), str(inner)
+            else:
+                made, to = v.at("%target", left), "%stride"
+            w.line(
+                f"call void @{step}(ptr {given}, ptr {made}, i64 {stride}, i64 {to}, i64 {high},"
+                f" i64 {wide})"
+            )
+            source, stride = made, str(inner)
+    names = (
+        "ptr %source", "ptr %target", "ptr %scratch", "i64 %rows", "i64 %columns", "i64 %stride",
+        "i64 %first", "i64 %end",
+    )  # fmt: skip
+    return _function(name, names, w)
+
+
+# ---------------------------------------------------------------- layouts
+
+
+def conversions(packed: Packed) -> str:
+    """Return `pack` and `unpack`: between bytes of cells and lanes.
+
+    `pack(bytes, offsets, grid, rows, columns, pitch, stride)`: `offsets` gives the first byte of
+    each segment, `pitch` the bytes from row to row. There must be at least 64 columns (of cells
+    that lie one byte apart).
+    """
+    return _conversion(packed, "pack", to_lanes=True) + _conversion(
+        packed, "unpack", to_lanes=False
+    )
+
+
+def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
+    v = _Vectors(packed.lanes)
+    w = v.w
+    buffer = w.alloca(f"[{BLOCK} x {v.type}]", "block").replace("align 16", "align 64")
+    w.entry[-1] = w.entry[-1].replace("align 16", "align 64")
+    blocks = w.let(f"add nsw i64 %columns, {BLOCK - 1}")
+    blocks = w.let(f"sdiv i64 {blocks}, {BLOCK}")
+    latest = w.let(f"sub nsw i64 %columns, {BLOCK}")
+    with w.loop("0", "%rows", "row") as row, w.loop("0", blocks, "block") as block:
+        wish = w.let(f"mul nsw i64 {block.var}, {BLOCK}")
+        late = w.let(f"icmp sgt i64 {wish}, {latest}")
+        # The last block overlaps the one before it.
+        x = w.let(f"select i1 {late}, i64 {latest}, i64 {wish}", "x")
+        shift = w.let(f"mul nsw i64 {row.var}, %pitch")
+        shift = w.let(f"add nsw i64 {shift}, {x}", "shift")
+        place = v.at("%grid", cell(v, row.var, x))
+        if to_lanes:
+            _bytes_to_words(v, buffer, shift, read=True)
+            _transpose(v, buffer)
+            _copy(v, buffer, place)
+        else:
+            _copy(v, place, buffer)
+            _transpose(v, buffer)
+            _bytes_to_words(v, buffer, shift, read=False)
+    names = (
+        "ptr %bytes", "ptr %offsets", "ptr %grid", "i64 %rows", "i64 %columns", "i64 %pitch",
+        "i64 %stride",
+    )  # fmt: skip
+    return _function(name, names, w)
+
+
+def _bytes_to_words(v: _Vectors, buffer: str, shift: str, read: bool) -> None:
+    """Move 64 cells of every lane between bytes and the lane's word of the block."""
+    w = v.w
+    with w.loop("0", str(v.lanes), "lane") as lane:
+        offset = w.let(f"getelementptr inbounds i64, ptr %offsets, i64 {lane.var}")
+        first = w.let(f"load i64, ptr {offset}, align 8")
+        byte = w.let(f"add nsw i64 {first}, {shift}")
+        place = w.let(f"getelementptr inbounds i8, ptr %bytes, i64 {byte}")
+        # Word `lane / 64` of vector `lane % 64`.
+        vector = w.let(f"and i64 {lane.var}, 63")
+        word = w.let(f"lshr i64 {lane.var}, 6")
+        at = w.let(f"mul nsw i64 {vector}, {v.lanes // 64}")
+        at = w.let(f"add nsw i64 {at}, {word}")
+        slot = w.let(f"getelementptr inbounds i64, ptr {buffer}, i64 {at}")
+        if read:
+            cells = w.let(f"load <64 x i8>, ptr {place}, align 1")
+            alive = w.let(f"icmp ne <64 x i8> {cells}, zeroinitializer")
+            bits = w.let(f"bitcast <64 x i1> {alive} to i64")
+            w.line(f"store i64 {bits}, ptr {slot}, align 8")
+        else:
+            bits = w.let(f"load i64, ptr {slot}, align 8")
+            alive = w.let(f"bitcast i64 {bits} to <64 x i1>")
+            cells = w.let(f"zext <64 x i1> {alive} to <64 x i8>")
+            w.line(f"store <64 x i8> {cells}, ptr {place}, align 1")
+
+
+def _transpose(v: _Vectors, buffer: str) -> None:
+    """Transpose 64 x 64 bits in every word of the block: bit j of vector k becomes bit k of j."""
+    w, t = v.w, v.type
+    for width, mask in (
+        (32, 0x00000000FFFFFFFF),
+        (16, 0x0000FFFF0000FFFF),
+        (8, 0x00FF00FF00FF00FF),
+        (4, 0x0F0F0F0F0F0F0F0F),
+        (2, 0x3333333333333333),
+        (1, 0x5555555555555555),
+    ):
+        amount = str(width) if v.lanes == 64 else f"splat (i64 {width})"
+        masks = str(mask) if v.lanes == 64 else f"splat (i64 {mask})"
+        with w.loop("0", str(BLOCK // 2), "pair") as pair:
+            low = w.let(f"and i64 {pair.var}, {width - 1}")
+            high = w.let(f"sub nsw i64 {pair.var}, {low}")
+            first = w.let(f"mul nsw i64 {high}, 2")
+            first = w.let(f"add nsw i64 {first}, {low}", "first")
+            second = v.add(first, width)
+            a, b = v.load(buffer, first), v.load(buffer, second)
+            moved = w.let(f"lshr {t} {a}, {amount}")
+            mixed = w.let(f"xor {t} {moved}, {b}")
+            kept = w.let(f"and {t} {mixed}, {masks}")
+            v.store(w.let(f"xor {t} {b}, {kept}"), buffer, second)
+            back = w.let(f"shl {t} {kept}, {amount}")
+            v.store(w.let(f"xor {t} {a}, {back}"), buffer, first)
+
+
+def _copy(v: _Vectors, source: str, target: str) -> None:
+    with v.w.loop("0", str(BLOCK), "k") as k:
+        v.store(v.load(source, k.var), target, k.var)
+
+
+def module(parts: Sequence[str], cpu_width: int) -> str:
+    """Return a module of kernels."""
+    return "\n".join(
+        [
+            *parts,
+            "declare i64 @llvm.fshl.i64(i64, i64, i64)",
+            "declare i64 @llvm.fshr.i64(i64, i64, i64)",
+            TERNARY,
+            f'attributes #0 = {{ nounwind "prefer-vector-width"="{cpu_width}" }}',
+            "",
+        ]
+    )
+
+
+__all__ = [
+    "Packed",
+    "conversions",
+    "ghosts",
+    "module",
+    "pipeline",
+    "rows_at_once",
+    "tiles",
+]

@@ -1,0 +1,161 @@
+"""Packed grids: every layout, vector width, border and thread count gives the bytes' answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddc import ir
+from ddc.backends.llvm.decompose import decompose
+from ddc.backends.llvm.machine import Cpu, host
+from ddc.backends.llvm.packed import rule_recipe
+from ddc.backends.lowering.stencil import Stencil, stencil_of
+from ddc.runtime import grid
+from ddc.runtime.grid import layout_of, packed_steps, widest
+from tests.backends.c.test_c import LIFE, RULE30
+
+CPUS = {"sse2": Cpu("x86-64"), "avx2": Cpu("x86-64-v3"), "host": host()}
+
+
+def stencil(text: str) -> Stencil:
+    found = stencil_of(ir.parse(text))
+    assert found is not None
+    return found
+
+
+def rule_30(row: Any) -> Any:
+    return np.roll(row, 1) ^ (row | np.roll(row, -1))
+
+
+def life(border: str) -> Callable[[Any], Any]:
+    def step(cells: Any) -> Any:
+        whole = cells.astype(int)
+        outside = int(border[-1]) if border.startswith("else") else 0
+        padded = np.pad(whole, 1, constant_values=outside)
+        if border == "wrap":
+            padded = np.pad(whole, 1, mode="wrap")
+        rows, columns = cells.shape
+        count = (
+            sum(padded[a : a + rows, b : b + columns] for a in range(3) for b in range(3)) - whole
+        )
+        return ((count == 3) | ((whole == 1) & (count == 2))).astype(np.uint8)
+
+    return step
+
+
+def repeated(step: Callable[[Any], Any], cells: Any, count: int) -> Any:
+    for _ in range(count):
+        cells = step(cells)
+    return cells
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("size", [32768, 33001, 100_003, 8192, 12_305])
+def test_rows_of_any_length(cpu: str, size: int) -> None:
+    rule = stencil(RULE30)
+    row = np.random.default_rng(size).integers(0, 2, size, dtype=np.uint8)
+    for count in (1, 12, 29):
+        got = packed_steps(rule, row, count, cpu=CPUS[cpu])
+        assert got is not None and np.array_equal(got, repeated(rule_30, row, count)), count
+    threaded = packed_steps(rule, row, 25, threads=3, cpu=CPUS[cpu])
+    assert threaded is not None
+    assert np.array_equal(threaded, repeated(rule_30, row, 25))
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("border", ["wrap", "else 0", "else 1"])
+def test_life_of_any_shape(cpu: str, border: str) -> None:
+    rule = stencil(LIFE.replace("BORDER", border))
+    rng = np.random.default_rng(1)
+    for shape in [(2048, 64), (2051, 131), (600, 70), (257, 100)]:
+        cells = rng.integers(0, 2, shape, dtype=np.uint8)
+        for count, threads in ((1, 1), (5, 2)):
+            got = packed_steps(rule, cells, count, threads, cpu=CPUS[cpu])
+            expected = repeated(life(border), cells, count)
+            assert got is not None and np.array_equal(got, expected), (shape, count)
+
+
+def test_tiles_of_several_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "FAR_CACHE", 0)
+    rule = stencil(LIFE.replace("BORDER", "wrap"))
+    shape = (widest(host()) * 17 + 100, 333)
+    layout = layout_of(rule, shape, widest(host()))
+    assert layout is not None and layout.steps > 1 and layout.tile < shape[1]
+    cells = np.random.default_rng(2).integers(0, 2, shape, dtype=np.uint8)
+    got = packed_steps(rule, cells, layout.steps * 2 + 1, threads=2)
+    assert got is not None
+    assert np.array_equal(got, repeated(life("wrap"), cells, layout.steps * 2 + 1))
+
+
+TWO_AWAY = """\
+func @f<N>(%x: bit[N]) -> (%y: bit[N]) {
+  %y = map %i in 0..N {
+    %a = load %x[%i - 2 wrap]
+    %b = load %x[%i - 1 wrap]
+    %c = load %x[%i]
+    %d = load %x[%i + 1 wrap]
+    %e = load %x[%i + 2 wrap]
+    %m = threshold 3 of %a, %b, %c, %d, %e
+    yield %m
+  }
+  return %y
+}"""
+
+
+def test_a_wider_threshold_rule() -> None:
+    rule = stencil(TWO_AWAY)
+    row = np.random.default_rng(4).integers(0, 2, 70_001, dtype=np.uint8)
+
+    def step(x: Any) -> Any:
+        return (sum(np.roll(x, k) for k in range(-2, 3)) >= 3).astype(np.uint8)
+
+    got = packed_steps(rule, row, 20)
+    assert got is not None and np.array_equal(got, repeated(step, row, 20))
+
+
+def test_small_shapes_have_no_packed_layout() -> None:
+    assert packed_steps(stencil(RULE30), np.zeros(500, np.uint8), 1) is None
+    assert (
+        packed_steps(stencil(LIFE.replace("BORDER", "wrap")), np.zeros((20, 900), np.uint8), 1)
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RULE30.replace("%i - 1 wrap", "2*%i wrap"),  # not a window
+        RULE30.replace("%i - 1 wrap", "%i - 1 clamp"),
+        RULE30.replace("%i - 1 wrap", "%i - 1 else 0"),  # two kinds of border on one axis
+        "func @f(%a: bit[4], %b: bit[4]) -> (%c: bit[4]) {\n  %c = xor %a, %b\n  return %c\n}",
+    ],
+)
+def test_other_programs_are_not_taken(text: str) -> None:
+    assert stencil_of(ir.parse(text)) is None
+
+
+def test_life_takes_few_instructions() -> None:
+    # Three row sums of two each, two additions of two each, and the decision: 14 look-ups. A
+    # full adder for every addition and two comparisons would take 21 and more.
+    assert len(rule_recipe(stencil(LIFE.replace("BORDER", "wrap"))).steps) <= 14
+
+
+def test_decompositions_compute_their_tables() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(30):
+        table = tuple([None, 0, 1][k] for k in rng.integers(0, 3, 32))
+        found = decompose(table, "abcde", 9)
+        if found is None:
+            continue
+        steps, result = found
+        for k, wanted in enumerate(table):
+            values: dict[Any, int] = {n: k >> (4 - p) & 1 for p, n in enumerate("abcde")}
+            for step in steps:
+                at = 0
+                for name in step.reads:
+                    at = at * 2 + values[name]
+                values[step.name] = step.table[at]
+            assert wanted is None or values[result] == wanted
