@@ -13,6 +13,7 @@ from .model import Family, Inner, Source, Term
 from .shapes import Key, Pattern
 
 MOST_PIECES = 12  # loops and points that make up one pattern
+FEWEST = 4  # fewer cells read better one by one
 
 Outcomes = tuple[int, int, int] | None
 
@@ -155,6 +156,8 @@ def _lattice(
 
 def _pieces(pattern: Pattern) -> list[tuple[lattice.Lattice, int]] | None:
     """Return a pattern as few lattices."""
+    if len(pattern) < FEWEST:
+        return [(lattice.Lattice(point, (), ()), 1) for point in pattern]
     whole = lattice.find(pattern, 1)
     if whole is not None:
         return [(whole, 1)]

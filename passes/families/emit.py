@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from ddc.ir import Affine, Builder, Function, Index, Loop, Operand
 
 from .discover import Structure
-from .model import COORDINATES, Family, Source, Term
+from .fuse import Kept, Part, Plan
+from .model import COORDINATES, Inner, Source, Term
+from .split import Body, Choice, Number, Product, Small
 
 MOST_LITERALS = 16  # operands of one threshold; more are summed
 _LETTERS = ("i", "j", "k", "l")
 _INNER = ("p", "q", "r", "s")
 
 
-def emit(structure: Structure) -> Function:
-    """Return the entry function with every family as a loop."""
+def emit(structure: Structure, plan: Plan) -> Function:
+    """Return the entry function with every family of the plan as a loop."""
     entry = structure.module.entry
     builder = Builder([p.name for p in entry.params])
     names: dict[int, Operand] = dict(enumerate(source.name for source in structure.sources))
-    for named in structure.hidden:
-        source = structure.sources[named.source]
-        names[named.source] = write_family(
-            builder, named.family, structure.sources, names, source.name
-        )
+    writer = _Writer(builder, structure.sources, names)
+    for number, family in plan.hidden.items():
+        names[number] = writer.family(family, structure.sources[number].name)
     exact = structure.decision == "argmax"
-    parts = [
-        write_family(builder, family, structure.sources, names, "result", exact)
-        for family in structure.outputs
-    ]
-    result = _joined(builder, structure, parts)
+    parts = [writer.family(family, "result", exact) for family in plan.outputs]
+    result = _joined(builder, plan.outputs, structure.shape, parts)
     if structure.decision:
         result = builder.op(structure.decision, result, name=structure.decision)
     params = [(p.name, p.type) for p in entry.params]
@@ -38,9 +37,13 @@ def emit(structure: Structure) -> Function:
     return builder.function(entry.name, params, results, [result])
 
 
-def _joined(builder: Builder, structure: Structure, parts: Sequence[Operand]) -> Operand:
+def _joined(
+    builder: Builder,
+    families: Sequence[Kept],
+    shape: tuple[int, ...],
+    parts: Sequence[Operand],
+) -> Operand:
     """Put the output families together in the shape of the result."""
-    families, shape = structure.outputs, structure.shape
     if len(parts) == 1 and families[0].counts == shape:
         return parts[0]
     dims = [Affine.of(d) for d in shape]
@@ -56,7 +59,7 @@ def _joined(builder: Builder, structure: Structure, parts: Sequence[Operand]) ->
             rows.append(builder.op("pack", *single, shape=[Affine.of(len(single))]))
             single = []
         if len(family.counts) > 1:
-            part = builder.op("reshape", part, shape=[Affine.of(family.size)])
+            part = builder.op("reshape", part, shape=[Affine.of(math.prod(family.counts))])
         rows.append(part)
     if single:
         rows.append(builder.op("pack", *single, shape=[Affine.of(len(single))]))
@@ -64,41 +67,46 @@ def _joined(builder: Builder, structure: Structure, parts: Sequence[Operand]) ->
     return whole if len(shape) == 1 else builder.op("reshape", whole, name="outputs", shape=dims)
 
 
-def write_family(
-    builder: Builder,
-    family: Family,
-    sources: Sequence[Source],
-    names: dict[int, Operand],
-    name: str,
-    exact: bool = False,
-) -> Operand:
-    """Add a family as a map (without coordinates: as a scalar) and return its value.
+class _Writer:
+    """Writes families one after the other, sums that are alike once."""
 
-    Linear units are scaled, or with `exact` left as integers.
-    """
-    loops = [builder.loop(_LETTERS[k], 0, n) for k, n in enumerate(family.counts)]
-    with builder.body() as ops:
-        value = Body(builder, family, sources, names, loops).value(exact)
-    if not family.counts:
-        for op in ops:
-            builder.append(op)
-        return value
-    (result,) = builder.map(loops, ops, [value], [name])
-    return result
+    def __init__(
+        self, builder: Builder, sources: Sequence[Source], names: dict[int, Operand]
+    ) -> None:
+        self.builder, self.sources, self.names = builder, sources, names
+        self.scalars: dict[object, Operand] = {}
+
+    def family(self, family: Kept, name: str, exact: bool = False) -> Operand:
+        """Add a family as a map (without coordinates: as a scalar) and return its value.
+
+        Linear units are scaled, or with `exact` left as integers.
+        """
+        builder = self.builder
+        loops = [builder.loop(_LETTERS[k], 0, n) for k, n in enumerate(family.counts)]
+        with builder.body() as ops:
+            scalars = self.scalars if not family.counts else {}
+            value = _Unit(self, family, loops, scalars).value(exact)
+        if not family.counts:
+            for op in ops:
+                builder.append(op)
+            return value
+        (result,) = builder.map(loops, ops, [value], [name])
+        return result
 
 
-class Body:
+class _Unit:
     """The loop body of one family."""
 
     def __init__(
         self,
-        builder: Builder,
-        family: Family,
-        sources: Sequence[Source],
-        names: dict[int, Operand],
+        writer: _Writer,
+        family: Kept,
         loops: Sequence[Loop],
+        scalars: dict[object, Operand],
     ) -> None:
-        self.builder, self.family, self.sources, self.names = builder, family, sources, names
+        self.builder, self.family = writer.builder, family
+        self.sources, self.names = writer.sources, writer.names
+        self.scalars = scalars
         self.outer = {COORDINATES[k]: Affine.symbol(loop.symbol) for k, loop in enumerate(loops)}
 
     def value(self, exact: bool) -> Operand:
@@ -125,11 +133,11 @@ class Body:
     def _reaches(self) -> Operand:
         """Return the bit `sum > 0`."""
         family, builder = self.family, self.builder
-        if not family.terms and family.bias.is_const:
+        if not family.parts and family.bias.is_const:
             return int(family.bias.const > 0)
         if self._literals():
-            operands = [self.amount(term) for term in family.terms]
-            weights = tuple(term.weight for term in family.terms)
+            operands = [self.amount(term) for term in family.parts]
+            weights = tuple(term.weight for term in family.parts)
             least = 1 - family.bias.const
             if set(weights) == {1} and least == 1 and len(operands) > 1:
                 return builder.op("or", *operands, name="any")
@@ -143,8 +151,8 @@ class Body:
                 least=least,
                 weights=None if plain else weights,
             )
-        more = self._sum([t for t in family.terms if t.weight > 0], 1)
-        less = self._sum([t for t in family.terms if t.weight < 0], -1)
+        more = self._sum([t for t in family.parts if t.weight > 0], 1)
+        less = self._sum([t for t in family.parts if t.weight < 0], -1)
         if not family.bias.is_const:
             offset = self._index(family.bias)
             left = offset if more is None else builder.op("add", more, offset, name="total")
@@ -161,21 +169,24 @@ class Body:
         return builder.op("gt", more, less, name="above")
 
     def _literals(self) -> bool:
-        terms = self.family.terms
+        terms = self.family.parts
         return (
             0 < len(terms) <= MOST_LITERALS
             and self.family.bias.is_const
-            and all(not t.loops and t.factor is None for t in terms)
-            and all(
-                (self.sources[t.source].low, self.sources[t.source].high) == (0, 1) for t in terms
-            )
+            and all(map(self._is_bit, terms))
         )
+
+    def _is_bit(self, term: Term | Part) -> bool:
+        if isinstance(term, Part) or term.loops or term.factor is not None:
+            return False
+        source = self.sources[term.source]
+        return (source.low, source.high) == (0, 1)
 
     def _difference(self) -> Operand:
         """Return the sum as one number."""
         family, builder = self.family, self.builder
-        more = self._sum([t for t in family.terms if t.weight > 0], 1)
-        less = self._sum([t for t in family.terms if t.weight < 0], -1)
+        more = self._sum([t for t in family.parts if t.weight > 0], 1)
+        less = self._sum([t for t in family.parts if t.weight < 0], -1)
         total: Operand
         if less is None:
             total = 0 if more is None else more
@@ -201,10 +212,12 @@ class Body:
         if scale == 1:
             return self._difference()
         parts: list[Operand] = []
-        for term in family.terms:
-            amount = self.amount(term)
-            factor = term.weight * scale
-            parts.append(amount if factor == 1 else builder.op("mul", factor, amount, name="part"))
+        for term in family.parts:
+            if isinstance(term, Part):
+                amount, factor = self.amount(term, scale), Fraction(term.weight)
+            else:
+                amount, factor = self.amount(term), term.weight * scale
+            parts.append(self._times(factor, amount))
         if family.bias.is_const and family.bias.const:
             parts.append(family.bias.const * scale)
         elif not family.bias.is_const:
@@ -217,13 +230,20 @@ class Body:
 
     # ------------------------------------------------------------ terms
 
-    def _sum(self, terms: Sequence[Term], sign: int) -> Operand | None:
+    def _times(self, factor: Fraction, amount: Operand) -> Operand:
+        if factor == 1:
+            return amount
+        if factor == -1:
+            return self.builder.op("neg", amount, name="negative")
+        number = int(factor) if factor.denominator == 1 else factor
+        return self.builder.op("mul", number, amount, name="part")
+
+    def _sum(self, terms: Sequence[Term | Part], sign: int) -> Operand | None:
         """Return the sum of the terms, None for none."""
         builder = self.builder
         parts: list[Operand] = []
         for term in terms:
-            amount, weight = self.amount(term), term.weight * sign
-            parts.append(amount if weight == 1 else builder.op("mul", weight, amount, name="part"))
+            parts.append(self._times(Fraction(term.weight * sign), self.amount(term)))
         if not parts:
             return None
         return parts[0] if len(parts) == 1 else builder.op("add", *parts, name="total")
@@ -231,20 +251,46 @@ class Body:
     def _index(self, at: Affine) -> str:
         return self.builder.op("index", index=[Index(at.substitute(self.outer))], name="k")
 
-    def amount(self, term: Term) -> Operand:
-        """Return what a term counts, without its weight."""
+    def amount(self, term: Term | Part, scale: Fraction = Fraction(1)) -> Operand:
+        """Return what a term counts, without its weight; the numbers of a part are scaled."""
+        key = (replace(term, weight=1), scale)
+        if key not in self.scalars:
+            self.scalars[key] = self._amount(term, scale)
+        return self.scalars[key]
+
+    def _amount(self, term: Term | Part, scale: Fraction) -> Operand:
         builder, names = self.builder, dict(self.outer)
-        loops: list[Loop] = []
-        for number, inner in enumerate(term.loops):
-            low, high = inner.low.substitute(names), inner.high.substitute(names)
-            loop = builder.loop(_INNER[number], low, high)
-            names[f"%d{number}"] = Affine.symbol(loop.symbol)
-            loops.append(loop)
+        loops = self._loops(term.loops, names, "%d")
         if not loops:
-            return self._entry(term, names)
+            return self._item(term, names, scale)
         with builder.body() as ops:
-            value = self._entry(term, names)
+            value = self._item(term, names, scale)
         return builder.reduce("add", loops, ops, value, "count")
+
+    def _loops(self, inner: Sequence[Inner], names: dict[str, Affine], prefix: str) -> list[Loop]:
+        """Make loops, and add their variables to the names."""
+        loops: list[Loop] = []
+        for number, loop in enumerate(inner):
+            low, high = loop.low.substitute(names), loop.high.substitute(names)
+            made = self.builder.loop(_INNER[number], low, high)
+            names[f"{prefix}{number}"] = Affine.symbol(made.symbol)
+            loops.append(made)
+        return loops
+
+    def _item(self, term: Term | Part, names: dict[str, Affine], scale: Fraction) -> Operand:
+        if isinstance(term, Term):
+            return self._entry(term, names)
+        return _Bodies(self, names, scale).write(term.body)
+
+    def atom(self, atom: Term, names: dict[str, Affine]) -> Operand:
+        """Return what an atom is: an entry, or a count over loops of its own."""
+        inner = dict(names)
+        loops = self._loops(atom.loops, inner, "%a")
+        if not loops:
+            return self._entry(atom, inner)
+        with self.builder.body() as ops:
+            value = self._entry(atom, inner)
+        return self.builder.reduce("add", loops, ops, value, "count")
 
     def _entry(self, term: Term, names: dict[str, Affine]) -> Operand:
         builder, source = self.builder, self.sources[term.source]
@@ -269,3 +315,42 @@ def _border(ring: bool, clipped: bool) -> tuple[str, int | None]:
     if ring:
         return "wrap", None
     return ("else", 0) if clipped else ("inside", None)
+
+
+class _Bodies:
+    """Writes a body over atoms, each atom once."""
+
+    def __init__(self, unit: _Unit, names: dict[str, Affine], scale: Fraction) -> None:
+        self.unit, self.builder, self.names, self.scale = unit, unit.builder, names, scale
+        self.atoms: dict[Term, Operand] = {}
+
+    def write(self, body: Body) -> Operand:
+        """Return the value of a body."""
+        match body:
+            case Number(value):
+                return self._number(value)
+            case Small(factor):
+                return self._scaled(factor, self._table(body))
+            case Product(left, right):
+                amount = self._table(left)
+                return self.builder.op("mul", amount, self.write(right), name="part")
+            case Choice(condition, then, other):
+                bit = self._table(condition)
+                chosen = (self.write(then), self.write(other))
+                return self.builder.op("select", bit, *chosen, name="weight")
+
+    def _number(self, value: int) -> Operand:
+        return value if self.scale == 1 else value * self.scale
+
+    def _scaled(self, factor: int, amount: Operand) -> Operand:
+        number = self._number(factor)
+        if number == 1:
+            return amount
+        return self.builder.op("mul", number, amount, name="part")
+
+    def _table(self, small: Small) -> Operand:
+        for atom in small.atoms:
+            if atom not in self.atoms:
+                self.atoms[atom] = self.unit.atom(atom, self.names)
+        operands = [self.atoms[atom] for atom in small.atoms]
+        return self.builder.op("table", *operands, name="value", entries=small.entries)

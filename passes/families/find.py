@@ -109,8 +109,19 @@ class _Finder:
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
         self.describer = Describer(layer.sources, layer.blank)
-        self.hashes = hashes(layer.entries)
+        blank = [layer.offsets[number] + cells for number, cells in layer.blank.items()]
+        self.blank: Ints = np.concatenate([np.zeros(0, dtype=np.int64), *blank])
+        self.hashes = self._hashes(layer.entries)
         self.fan_in = np.bincount(layer.entries.owners, minlength=layer.count)
+
+    def _hashes(self, entries: Entries) -> Ints:
+        """Return the hash of every unit, entries that are always 0 left out."""
+        if len(self.blank):
+            kept = ~np.isin(entries.places, self.blank)
+            entries = Entries(
+                entries.owners[kept], entries.places[kept], entries.weights[kept], entries.bias
+            )
+        return hashes(entries)
 
     def rounds(self, units: Ints, driver: Ints | None) -> Reading:
         """Take families strategy by strategy until only single units are left."""
@@ -290,7 +301,7 @@ class _Finder:
         """Return the family with every unit of the layer at its own place, None if some differ."""
         family = clipped(found.family, self.layer.sources)
         entries = expand(family, grid(family.counts), self.layer.sources, self.layer.offsets)
-        same = np.array_equal(hashes(entries), self.hashes)
+        same = np.array_equal(self._hashes(entries), self.hashes)
         outcomes = self.layer.outcomes
         if not same or (outcomes is not None and (outcomes != np.array(family.outcomes)).any()):
             return None
@@ -330,7 +341,7 @@ class _Finder:
         flat = np.zeros(len(box), dtype=np.int64)
         flat[inside] = flat_places(box[inside], family.counts)
         box = box[~(inside & np.isin(flat, found.places))]
-        known = hashes(expand(family, box, layer.sources, layer.offsets))
+        known = self._hashes(expand(family, box, layer.sources, layer.offsets))
         order = np.argsort(known, kind="stable")
         at = np.searchsorted(known[order], self.hashes[free])
         at = np.minimum(at, len(order) - 1)
@@ -386,7 +397,7 @@ def shifted(family: Family, before: Sequence[int], counts: tuple[int, ...]) -> F
 
 
 def clipped(family: Family, sources: Sequence[Source]) -> Family:
-    """Return the family with the axes marked on which some index leaves its array."""
+    """Return the family with the axes marked on which some index leaves its array, or wraps."""
     bounds = {COORDINATES[k]: (Affine(), Affine.of(n - 1)) for k, n in enumerate(family.counts)}
     terms: list[Term] = []
     for term in family.terms:
@@ -394,13 +405,15 @@ def clipped(family: Family, sources: Sequence[Source]) -> Family:
         for number, loop in enumerate(term.loops):
             inner[f"%d{number}"] = (loop.low, loop.high - 1)
         flags: list[bool] = []
+        ring: list[bool] = []
         for axis, index in enumerate(term.index):
             low = index.extreme(inner, upper=False)
             high = index.extreme(inner, upper=True)
             extent = sources[term.source].shape[axis]
             out = not (low.is_const and high.is_const) or low.const < 0 or high.const >= extent
             flags.append(out and not term.ring[axis])
-        terms.append(replace(term, clipped=tuple(flags)))
+            ring.append(out and term.ring[axis])
+        terms.append(replace(term, clipped=tuple(flags), ring=tuple(ring)))
     return replace(family, terms=tuple(terms))
 
 

@@ -11,6 +11,7 @@ from ddc.passes.tables import key_of
 
 from .discover import Structure, discover
 from .emit import emit
+from .fuse import fuse, unfused
 from .structural import NotStructuralError, units_found
 
 
@@ -19,6 +20,7 @@ class Families(Pass):
     """Raise sign and step units as loops over families that share one body, however wide."""
 
     name: ClassVar[str] = "families"
+    fuse: bool = True
 
     def run(self, module: Module, context: Context) -> Module:
         """Return the module as loops over families; `Declined` for other kinds of units.
@@ -27,11 +29,15 @@ class Families(Pass):
         returned.
         """
         structure = structure_of(module, context)
-        found = module.with_entry(emit(structure))
+        found = module.with_entry(emit(structure, unfused(structure)))
         try:
             units_found(found, structure)
         except NotStructuralError as error:
             raise Declined(f"the loops found do not give back the network: {error}") from None
+        plan = fuse(structure) if self.fuse else None
+        if plan is not None:
+            context.analyses["fused", key_of(module)] = plan.cases
+            found = module.with_entry(emit(structure, plan))
         if structure.simplified:
             context.note(
                 f"the weights of {structure.simplified} units are simplified: the noise taken out "
@@ -43,4 +49,13 @@ class Families(Pass):
 def structure_of(module: Module, context: Context) -> Structure:
     """Return a network as families, looked for at most once."""
     found: Structure = context.cached("families", key_of(module), lambda: discover(module))
+    return found
+
+
+def cases_fused(module: Module, context: Context) -> int | None:
+    """Return in how many cases bodies were compared with the units that they stand for.
+
+    None unless this network was raised in this context, with units put together across layers.
+    """
+    found: int | None = context.analyses.get(("fused", key_of(module)))
     return found

@@ -412,13 +412,18 @@ def test_kind(name: str) -> None:
     kind = KINDS[name]
     network = kind.build()
     context = Context()
+    units = check(Families(fuse=False).run(network, context))
     program = check(Families().run(network, context))
     rows = inputs_of(network, 400, len(name))
     expected = np.asarray(kind.expected(*rows.values())).astype(np.float64)
     (shown,) = run_batch(network, rows)
     np.testing.assert_allclose(shown.reshape(expected.shape), expected, rtol=1e-12, atol=1e-12)
-    (answers,) = run_batch(program, rows)
-    np.testing.assert_allclose(answers.reshape(expected.shape), expected, rtol=1e-12, atol=1e-12)
-    assert units_found(program, structure_of(network, context)) > 0
-    count = sum(1 for _ in walk(program.entry.body))
+    for found in (units, program):
+        (answers,) = run_batch(found, rows)
+        np.testing.assert_allclose(
+            answers.reshape(expected.shape), expected, rtol=1e-12, atol=1e-12
+        )
+    assert units_found(units, structure_of(network, context)) > 0
+    count = sum(1 for _ in walk(units.entry.body))
     assert count <= kind.ops, f"{count} ops"
+    assert sum(1 for _ in walk(program.entry.body)) <= count
