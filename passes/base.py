@@ -25,8 +25,8 @@ class Context:
     raiser take the rule behind a network that is wrong on rare inputs.
     """
 
-    notes: list[str] = field(default_factory=list)
-    analyses: dict[tuple[str, str], Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list[str])
+    analyses: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
     progress: Progress | None = None
     signature: tuple[Param, ...] = ()
     allow_inexact: bool = False

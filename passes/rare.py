@@ -50,16 +50,17 @@ class RareErrors:
 
     def judge(
         self, table: Table, row: int, output: int, influence: NDArray[np.float64]
-    ) -> NDArray[np.intp] | None:
+    ) -> list[int] | None:
         """Return the inputs of the rule behind a suspicious output, None where it is the rule.
 
         An exact expression that reads each input once is a rule in its own right.
         """
-        keep = np.sort(np.argsort(-influence, kind="stable")[: _gap(influence)])
-        vote = majority(table, row, keep.tolist())
+        order: list[int] = np.argsort(-influence, kind="stable").tolist()
+        keep = sorted(order[: _gap(influence)])
+        vote = majority(table, row, keep)
         if vote.disagree == 0 or vote.disagree > table.rows * FAINT:
             return None
-        if not self.findings and _reads_once(table, row, np.flatnonzero(influence > 0)):
+        if not self.findings and _reads_once(table, row, np.flatnonzero(influence > 0).tolist()):
             return None
         names = input_names(self.entry.params)
         places = [table.positions[i] for i in keep]
@@ -118,10 +119,10 @@ def _gap(influence: NDArray[np.float64]) -> int | None:
     return None
 
 
-def _reads_once(table: Table, row: int, support: NDArray[np.intp]) -> bool:
+def _reads_once(table: Table, row: int, support: list[int]) -> bool:
     levels = tuple(tuple(table.levels[i]) for i in support)
     sizes = [len(few) for few in levels]
-    values = project(table, row, support.tolist()).astype(np.int64).reshape(sizes)
+    values = project(table, row, support).astype(np.int64).reshape(sizes)
     found = logic.minimise(logic.Table(levels, values, None))
     reads = sum(
         isinstance(operand, logic.Var)

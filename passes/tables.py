@@ -82,10 +82,10 @@ def _groups(module: Module, network: Network, context: Context, max_rows: int) -
     for output, cone in enumerate(cones):
         by_cone.setdefault(cone.tobytes(), []).append(output)
     for outputs in by_cone.values():
-        cone = cones[outputs[0]].tolist()
-        rows = math.prod(len(network.levels[i]) for i in cone)
+        positions: list[int] = cones[outputs[0]].tolist()
+        rows = math.prod(len(network.levels[i]) for i in positions)
         if rows > max_rows:
-            raise Declined(_too_many(module, outputs[0], cone, rows, max_rows))
+            raise Declined(_too_many(module, outputs[0], positions, rows, max_rows))
     done = 0
     known: dict[bytes, Table] = {}
     for outputs in by_cone.values():

@@ -76,7 +76,7 @@ class _Units:
         self, group: Group, row: int, influence: NDArray[np.float64], at: tuple[int, ...]
     ) -> Unit:
         table = group.table
-        keep = np.flatnonzero(influence > 0)
+        keep: list[int] = np.flatnonzero(influence > 0).tolist()
         ruled = False
         if self.rare.suspicious(influence):
             rule = self.rare.judge(table, row, group.outputs[row], influence)
@@ -92,7 +92,7 @@ class _Units:
         self.total += math.prod(sizes)
         if self.total > MAX_TOTAL:
             raise Declined("the tables of all outputs together are too large")
-        values = self._small_table(table, row, keep.tolist(), ruled).astype(np.int64)
+        values = self._small_table(table, row, keep, ruled).astype(np.int64)
         reads = tuple(self.places[table.positions[i]] for i in keep)
         return Unit(at, reads, values.reshape(sizes))
 
