@@ -16,7 +16,10 @@ from ddc.ir.sizes import instantiate, solve_sizes
 from ddc.ir.types import dims
 from ddc.passes import Context, Declined
 from ddc.passes.families import NotStructuralError, structure_of, units_found
+from ddc.passes.recurrent.network import is_recurrent
 from ddc.passes.tables import NetworkTables, input_names, input_text, network_of, tables_of
+
+from .sequences import prove_steps
 
 BLOCK = 1 << 16  # rows compared at a time when mismatches are counted
 MAX_FLOAT32_ROWS = 1 << 20
@@ -71,6 +74,8 @@ def prove(
     Raises `MismatchError` with the smallest counterexample, unless inexact programs are allowed:
     then the claim is `inexact`, with the rate of wrong answers.
     """
+    if is_recurrent(network):
+        return prove_steps(program, network, context, allow_inexact)
     sizes = _trained_sizes(program, network)
     if _has_real_results(network):
         spelled = _structural(program, network, sizes, context)
@@ -108,6 +113,8 @@ def note_float32(network: Module, context: Context) -> None:
 
     Only float32 networks whose outputs all see the same inputs are looked at, up to 2^20 of them.
     """
+    if is_recurrent(network):
+        return
     floats = {c.array.dtype for _, c in network.constants if c.array.dtype.kind == "f"}
     try:
         groups = tables_of(network, context).groups

@@ -101,6 +101,40 @@ def _lower(
     return ops, list(op.results)
 
 
+def _magnitude(node: e.Expr) -> tuple[list[tuple[int, e.Expr]], int] | None:
+    """Return terms `a` and `c` where the node's two operands are `a + c` and `c - a`."""
+    sums = [
+        ({t: c for c, t in x.terms}, x.const) if isinstance(x, e.Linear) else ({x: 1}, 0)
+        for x in node.operands
+    ]
+    if len(sums) != 2 or any(isinstance(x, e.Const) for x in node.operands):
+        return None
+    (first, low), (second, high) = sums
+    if low != high or {t: -c for t, c in first.items()} != second:
+        return None
+    # Of `a - b` and `b - a`, the one that begins with the first variable.
+    ahead = min(first, key=lambda t: t.index if isinstance(t, e.Var) else -1)
+    terms = first if first[ahead] > 0 else second
+    return [(c, t) for t, c in terms.items()], low
+
+
+def _read(node: e.Expr) -> Sequence[e.Expr]:
+    """Return the expressions that a node is written with."""
+    bend = _magnitude(node) if isinstance(node, (e.Max, e.Min)) else None
+    return node.operands if bend is None else [term for _, term in bend[0]]
+
+
+def lower_expression(
+    root: e.Expr, variables: Sequence[Operand], builder: Builder, types: dict[str, Type]
+) -> Operand:
+    """Write an expression over variables of known types into the block that is being built."""
+    with builder.body() as ops:
+        result = _Lowering(builder, ops, variables, dict(types)).operand(root)
+    for op in ops:
+        builder.append(op)
+    return result
+
+
 class _Lowering:
     """Writes ops into the block that is being built, knowing the derived type of each."""
 
@@ -116,13 +150,14 @@ class _Lowering:
         self.variables = variables
         self.types = types
         self.done: dict[e.Expr, Operand] = {}
+        self.bends: dict[e.Expr, tuple[int, Operand, int]] = {}
 
     def operand(self, root: e.Expr) -> Operand:
         """Lower a DAG bottom up, without recursion."""
         stack = [root]
         while stack:
             node = stack[-1]
-            waiting = [child for child in node.operands if child not in self.done]
+            waiting = [child for child in _read(node) if child not in self.done]
             if waiting:
                 stack.extend(reversed(waiting))
                 continue
@@ -150,7 +185,7 @@ class _Lowering:
         return literal_type(operand)
 
     def _lower(self, node: e.Expr) -> Operand:
-        given = [self.done[child] for child in node.operands]
+        given = [self.done[child] for child in _read(node)]
         match node:
             case e.Var(index):
                 return self.variables[index]
@@ -160,8 +195,8 @@ class _Lowering:
                 return self._op(
                     "threshold", *given, attrs=attributes(least=k, weights=weights or None)
                 )
-            case e.Linear(terms, const):
-                return self._linear([c for c, _ in terms], given, const)
+            case e.Linear():
+                return self._sum(node, given)
             case e.Compare(code, _, _):
                 return self._op(code, *given)
             case e.Mod(_, k):
@@ -170,12 +205,33 @@ class _Lowering:
                 return self._op("floordiv", *given, k)
             case e.Lookup(values, _, axes):
                 return self._lookup(values, axes, given)
+            case e.Max() | e.Min() if (bend := _magnitude(node)) is not None:
+                return self._magnitude(node, *bend)
             case e.Select():
                 return self._op("select", self._bit(given[0]), *given[1:])
             case e.Not() | e.And() | e.Or() | e.Xor():
                 return self._op(_PLAIN[type(node)], *map(self._bit, given))
             case _:
                 return self._op(_PLAIN[type(node)], *given)
+
+    def _magnitude(self, node: e.Expr, inner: list[tuple[int, e.Expr]], const: int) -> Operand:
+        """Write `max(a + c, c - a)` as `abs(a) + c`, and the least of both as `c - abs(a)`."""
+        given = [self.done[operand] for _, operand in inner]
+        size = self._op("abs", self._linear([c for c, _ in inner], given, 0), name="size")
+        sign = 1 if isinstance(node, e.Max) else -1
+        self.bends[node] = (sign, size, const)
+        return self._linear([sign], [size], const)
+
+    def _sum(self, node: e.Linear, given: list[Operand]) -> Operand:
+        """Write a sum; the constants of magnitudes join its own."""
+        factors = [c for c, _ in node.terms]
+        const = node.const
+        for place, (factor, term) in enumerate(node.terms):
+            if term in self.bends:
+                sign, size, shift = self.bends[term]
+                factors[place], given[place] = factor * sign, size
+                const += factor * shift
+        return self._linear(factors, given, const)
 
     def _bit(self, operand: Operand) -> Operand:
         """Return a value known to be 0 or 1 as a bit, where its derived range is wider."""

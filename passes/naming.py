@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ddc.ir import Block, Builder, Module, Op, walk
+from ddc.ir import Block, Builder, Module, Op, Operand, walk
 
 from .base import Context, Pass
 from .rewrite import rename
@@ -63,14 +64,16 @@ class Name(Pass):
         returned = {y: r.name for y, r in zip(entry.body.yields, entry.results)}
         names = Builder(keep)
         chosen: dict[str, str] = {}
-        arrays = len({op.operands[0] for op in walk(entry.body) if op.code == "load"})
+        loads = Counter(op.operands[0] for op in walk(entry.body) if op.code == "load")
+        arrays = len(loads)
+        alone = {array for array, count in loads.items() if count == 1}
         counts = {op.results[0] for op in walk(entry.body) if op.code == "reduce"}
         for op, loops, around in _ops(entry.body, (), ""):
             for loop in op.loops:
                 chosen[loop.var] = names.fresh(loop.var.split("_")[0])
             for state in op.states:
                 chosen[state.name] = names.fresh(state.name)
-            wish = _wish(op, loops, arrays, counts) if around != "reduce" else _inner(op)
+            wish = _wish(op, loops, arrays, counts, alone) if around != "reduce" else _inner(op)
             for result in op.results:
                 if result in returned and len(set(returned)) == len(returned):
                     chosen[result] = returned[result]
@@ -98,9 +101,11 @@ def _ops(
     return found
 
 
-def _wish(op: Op, loops: Sequence[str], arrays: int, counts: set[str]) -> str | None:
+def _wish(
+    op: Op, loops: Sequence[str], arrays: int, counts: set[str], alone: set[Operand]
+) -> str | None:
     if op.code == "load":
-        return _place(op, arrays)
+        return _place(op, arrays, op.operands[0] in alone)
     if op.code == "reduce":
         return _BY_KIND.get(str(op.attr("kind")))
     if op.code == "sub" and op.operands[0] in counts:
@@ -113,11 +118,13 @@ def _inner(op: Op) -> str | None:
     return "x" if op.code == "load" else _BY_CODE.get(op.code)
 
 
-def _place(op: Op, arrays: int) -> str:
+def _place(op: Op, arrays: int, alone: bool) -> str:
     """Name a load by the side it lies on, or by its indices where it does not move."""
     array = str(op.operands[0])
     if any(index.at.is_const for index in op.index):
         return "_".join([array, *(str(index.at.const) for index in op.index if index.at.is_const)])
+    if alone and len(op.index) == 1 and not op.index[0].at.const:
+        return f"{array}_i"
     prefix = [] if arrays == 1 else [array]
     sides: list[str] = []
     for words, index in zip(_SIDES, reversed(op.index)):

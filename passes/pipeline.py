@@ -21,6 +21,7 @@ from .base import Context, Pass
 # name -> "module:attribute"; a Pass class, or a plain function Module -> Module. Imported when used.
 BUILTIN: dict[str, str] = {
     "raise": "ddc.passes.raising:Raise",
+    "automaton": "ddc.passes.recurrent.automaton:Automaton",
     "tabulate": "ddc.passes.tabulate:Tabulate",
     "families": "ddc.passes.families:Families",
     "thresholds": "ddc.passes.thresholds:Thresholds",

@@ -9,7 +9,7 @@ from ddc.ir import OPS, Module, walk
 
 from .base import Context, Declined, Pass
 
-RAISERS = ("tabulate", "families", "thresholds")
+RAISERS = ("automaton", "tabulate", "families", "thresholds")
 
 # Ops that stand for layers and decisions: a function with any of them is a network.
 _NETWORK_FAMILIES = ("network", "decision")

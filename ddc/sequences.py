@@ -1,0 +1,161 @@
+"""Compare a program with its recurrent network: on all sequences of the trained length, and beyond it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddc.ir import DdcError, Evidence, MismatchError, Module, claim
+from ddc.ir.exact.blas import own_threads
+from ddc.ir.interpreter import run_batch
+from ddc.passes import Context
+from ddc.passes.recurrent.network import State, StepNetwork, taken
+
+Ints = NDArray[np.int64]
+
+EXHAUSTIVE = 1 << 20  # sequences
+SAMPLES = 1 << 16
+BLOCK = 1 << 14
+BEYOND = 10  # times the trained length
+DRIFT_SAMPLES = 1000
+SEED = 1
+
+
+def prove_steps(
+    program: Module, network: Module, context: Context, allow_inexact: bool
+) -> tuple[Evidence, ...]:
+    """Return the evidence that a program answers as its network up to the trained length.
+
+    Raises `MismatchError` with the shortest sequence found on which they differ, unless inexact
+    programs are allowed. What happens beyond the trained length is told, and is no error.
+    """
+    with own_threads():
+        return _prove(program, StepNetwork(network), context, allow_inexact)
+
+
+def _prove(
+    program: Module, net: StepNetwork, context: Context, allow_inexact: bool
+) -> tuple[Evidence, ...]:
+    total = net.size**net.length
+    wrong, seen = 0, 0
+    shortest: Ints | None = None
+    blocks = _all(net) if total <= EXHAUSTIVE else _samples(net)
+    for words, wanted in blocks:
+        off = (_answers(program, net, words) != wanted).any(axis=2)
+        wrong += int(off.any(axis=1).sum())
+        seen += len(words)
+        if context.progress is not None:
+            context.progress(
+                "comparing", seen / min(total, SAMPLES if total > EXHAUSTIVE else total)
+            )
+        if off.any():
+            first = np.where(off.any(axis=1), off.argmax(axis=1), net.length)
+            row = int(first.argmin())
+            if shortest is None or first[row] + 1 < len(shortest):
+                shortest = words[row, : int(first[row]) + 1]
+    drift = _drift(program, net)
+    if shortest is None:
+        return (_claim(total, seen, net.length), drift)
+    example = _example(program, net, shortest)
+    if not allow_inexact:
+        raise MismatchError(
+            f"the program differs from the network {example} ({wrong} of {seen} sequences of "
+            f"length {net.length})"
+        )
+    return (
+        claim("inexact", wrong=wrong, sequences=seen, length=net.length, counterexample=example),
+        drift,
+    )
+
+
+def _claim(total: int, seen: int, length: int) -> Evidence:
+    if total <= EXHAUSTIVE:
+        return claim("proved", "exhaustive", sequences=seen, length=length)
+    return claim(
+        "tested", sequences=seen, length=length, generator="uniform, and few letters", seed=SEED
+    )
+
+
+def _all(net: StepNetwork) -> Iterator[tuple[Ints, Ints]]:
+    """Yield all words with the network's exact answers, beginnings computed once."""
+    head = 0
+    while net.size ** (head + 1) <= BLOCK and head < net.length:
+        head += 1
+    begin = np.indices([net.size] * head).reshape(head, -1).T.astype(np.int64)
+    pending = [(begin, *_along(net, net.start(len(begin)), begin))]
+    while pending:
+        words, answers, sure, state = pending.pop()
+        if words.shape[1] == net.length:
+            for row in np.flatnonzero(~sure):
+                answers[row] = net.exact(words[row])
+            yield words, answers
+            continue
+        rows = max(1, BLOCK // net.size)
+        for start in range(0, len(words), rows):
+            part = np.arange(start, min(start + rows, len(words)))
+            at = np.repeat(part, net.size)
+            letters = np.tile(np.arange(net.size), len(part))
+            after, given, certain = net.step(taken(state, at), letters)
+            longer = np.concatenate([words[at], letters[:, None]], axis=1)
+            known = np.concatenate([answers[at], given[:, None]], axis=1)
+            pending.append((longer, known, sure[at] & certain, after))
+
+
+def _along(net: StepNetwork, state: State, words: Ints) -> tuple[Ints, NDArray[np.bool_], State]:
+    answers: list[Ints] = []
+    sure = np.ones(len(words), dtype=bool)
+    for column in words.T:
+        state, given, certain = net.step(state, column)
+        answers.append(given)
+        sure &= certain
+    return np.stack(answers, axis=1), sure, state
+
+
+def _samples(net: StepNetwork) -> Iterator[tuple[Ints, Ints]]:
+    rng = np.random.default_rng(SEED)
+    for start in range(0, SAMPLES, BLOCK):
+        words = _words(net, rng, min(BLOCK, SAMPLES - start), net.length)
+        yield words, net.decide(words)
+
+
+def _words(net: StepNetwork, rng: np.random.Generator, count: int, length: int) -> Ints:
+    """Return random words; a quarter keep to two letters, so that repetitions occur."""
+    words = rng.integers(0, net.size, size=(count, length))
+    few = rng.integers(0, net.size, size=(count // 4, 2))
+    choice = rng.integers(0, 2, size=(count // 4, length))
+    words[: count // 4] = np.take_along_axis(few, choice, axis=1)
+    return words
+
+
+def _answers(program: Module, net: StepNetwork, words: Ints) -> Ints:
+    results = run_batch(program, net.inputs(words))
+    if len(results) != net.outputs or any(np.shape(r) != words.shape for r in results):
+        raise DdcError("the program's results are not one number a step for each of the network's")
+    return np.stack([np.asarray(r) for r in results], axis=2)
+
+
+def _drift(program: Module, net: StepNetwork) -> Evidence:
+    """Return how program and network agree beyond the trained length, where nothing is owed."""
+    length = BEYOND * net.length
+    words = _words(net, np.random.default_rng(SEED), DRIFT_SAMPLES, length)
+    off = (_answers(program, net, words) != net.run(words)[0]).any(axis=2)
+    departed = off.any(axis=1)
+    agree = int((~departed).sum())
+    if agree == len(words):
+        return claim("inferred", length=length, sequences=len(words), agree=agree)
+    step = int(off.argmax(axis=1)[departed].min()) + 1
+    return claim("inferred", length=length, sequences=len(words), agree=agree, drift_from=step)
+
+
+def _example(program: Module, net: StepNetwork, word: Ints) -> str:
+    """Return a sequence in words, with what the program and the network answer at its end."""
+    arrays = net.inputs(word[None])
+    padded = np.zeros((1, max(net.length, len(word))), dtype=np.int64)
+    padded[0, : len(word)] = word
+    theirs = net.exact(word)[-1].tolist()
+    mine = _answers(program, net, padded)[0, len(word) - 1].tolist()
+    shown = ", ".join(f"{name} = {values[0].tolist()}" for name, values in arrays.items())
+    answers = [few[0] if len(few) == 1 else few for few in (mine, theirs)]
+    return f"on {shown}: at step {len(word)} it answers {answers[0]}, not {answers[1]}"

@@ -1,0 +1,1 @@
+"""Recurrent networks to programs over time: windows, recurrences, machines, counters."""
