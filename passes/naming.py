@@ -107,10 +107,19 @@ def _wish(
     if op.code == "load":
         return _place(op, arrays, op.operands[0] in alone)
     if op.code == "reduce":
-        return _BY_KIND.get(str(op.attr("kind")))
+        return _number_read(op) or _BY_KIND.get(str(op.attr("kind")))
     if op.code == "sub" and op.operands[0] in counts:
         return "neighbours" if len(loops) > 1 else "others"
     return _BY_CODE.get(op.code)
+
+
+def _number_read(op: Op) -> str | None:
+    """Name a sum of digits by powers: the number that an array spells."""
+    inner = op.body.ops if op.body is not None else ()
+    arrays = {str(o.operands[0]) for o in inner if o.code == "load"}
+    if op.attr("kind") != "add" or len(arrays) != 1 or all(o.code != "pow" for o in inner):
+        return None
+    return f"{arrays.pop()}_value"
 
 
 def _inner(op: Op) -> str | None:
