@@ -19,6 +19,7 @@ from ddc.passes.families import NotStructuralError, structure_of, units_found
 from ddc.passes.recurrent.network import is_recurrent
 from ddc.passes.tables import NetworkTables, input_names, input_text, network_of, tables_of
 
+from .composed import composed
 from .sequences import prove_steps
 
 BLOCK = 1 << 16  # rows compared at a time when mismatches are counted
@@ -80,7 +81,7 @@ def prove(
     if _has_real_results(network):
         spelled = _structural(program, network, sizes, context)
         if spelled is not None:
-            return (spelled,)
+            return spelled
         return (_evidence(compare(program, network, sizes), "the network"),)
     exact = network_of(network, context)
     try:
@@ -89,7 +90,7 @@ def prove(
         tables = None
         spelled = _structural(program, network, sizes, context)
         if spelled is not None:
-            return (spelled,)
+            return spelled
     verdict = exhaustive(program, _Oracle(exact, tables), sizes)
     if verdict.counterexample is None or not allow_inexact:
         return (_evidence(verdict, "the network"),)
@@ -98,14 +99,16 @@ def prove(
 
 def _structural(
     program: Module, network: Module, sizes: dict[str, int], context: Context
-) -> Evidence | None:
-    """Return the proof that the program's loops spell the network's units, None where they do not."""
+) -> tuple[Evidence, ...] | None:
+    """Return the proof that the program's loops spell the network's units, or stand for them."""
     try:
         structure = structure_of(network, context)
         units = units_found(instantiate(program, sizes), structure)
-    except (Declined, NotStructuralError):
+    except Declined:
         return None
-    return claim("proved", "structural", units=units)
+    except NotStructuralError:
+        return composed(program, network, sizes, context)
+    return (claim("proved", "structural", units=units),)
 
 
 def note_float32(network: Module, context: Context) -> None:

@@ -29,7 +29,7 @@ class Families(Pass):
         returned.
         """
         structure = structure_of(module, context)
-        found = module.with_entry(emit(structure, unfused(structure)))
+        found = spelled(module, structure)
         try:
             units_found(found, structure)
         except NotStructuralError as error:
@@ -50,6 +50,11 @@ def structure_of(module: Module, context: Context) -> Structure:
     """Return a network as families, looked for at most once."""
     found: Structure = context.cached("families", key_of(module), lambda: discover(module))
     return found
+
+
+def spelled(module: Module, structure: Structure) -> Module:
+    """Return the network as loops that spell every unit."""
+    return module.with_entry(emit(structure, unfused(structure)))
 
 
 def cases_fused(module: Module, context: Context) -> int | None:

@@ -1,0 +1,97 @@
+"""Evidence for programs that say what several layers of units do together.
+
+The network was raised to loops that spell its units one by one: that is proved by expanding them
+again. Units were then put together place by place, each body compared with the units it stands
+for in every case of what they read; later passes are exact. Such a proof is composed of its
+steps, so the whole is tested too: on inputs of all densities, ties and extremes included.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddc.ir import DdcError, Evidence, MismatchError, Module, claim, dims, element, levels
+from ddc.ir.equivalence import Counterexample
+from ddc.ir.exact import decide
+from ddc.ir.interpreter import run_batch
+from ddc.ir.sizes import instantiate
+from ddc.passes import Context
+from ddc.passes.families import (
+    NotStructuralError,
+    cases_fused,
+    spelled,
+    structure_of,
+    units_found,
+)
+from ddc.passes.tables import network_of
+
+ROWS = 2048
+MOST_WORK = 1 << 32  # multiplications of the network that are spent on tests
+TOLERANCE = 1e-12
+SEED = 0
+
+
+def composed(
+    program: Module, network: Module, sizes: dict[str, int], context: Context
+) -> tuple[Evidence, ...] | None:
+    """Return the evidence for a program made from this network in this context, None for others.
+
+    Raises `MismatchError` where a tested input has another answer.
+    """
+    cases = cases_fused(network, context)
+    if cases is None:
+        return None
+    structure = structure_of(network, context)
+    try:
+        units = units_found(spelled(network, structure), structure)
+    except NotStructuralError:
+        return None
+    tested = _tested(instantiate(program, sizes), network, context)
+    return claim("proved", "composed", units=units, cases=cases), tested
+
+
+def _tested(program: Module, network: Module, context: Context) -> Evidence:
+    work = sum(constant.array.size for _, constant in network.constants)
+    rows = max(64, min(ROWS, MOST_WORK // max(work, 1)))
+    inputs = _inputs(network, rows)
+    (mine,) = run_batch(program, inputs)
+    if mine.dtype.kind == "f":
+        (theirs,) = run_batch(network, inputs)
+        wrong = ~np.isclose(mine, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+    else:
+        flat = [a.reshape(rows, -1) for a in inputs.values()]
+        theirs = decide(network_of(network, context), np.concatenate(flat, axis=1))
+        theirs = theirs.reshape(mine.shape)
+        wrong = mine != theirs
+    bad = np.flatnonzero(wrong.reshape(rows, -1).any(axis=1))
+    if len(bad):
+        row = int(bad[0])
+        example = Counterexample(
+            {name: array[row] for name, array in inputs.items()},
+            (mine[row],),
+            (theirs[row],),
+            tuple(r.name for r in program.entry.results),
+        )
+        raise MismatchError(
+            f"the program differs from the network {example.text('the program', 'the network')}"
+        )
+    return claim("tested", inputs=rows, generator="densities", seed=SEED)
+
+
+def _inputs(network: Module, rows: int) -> dict[str, NDArray[np.int64]]:
+    """Return random inputs from empty to full: each entry leaves its least value with one share."""
+    generator = np.random.default_rng(SEED)
+    arrays: dict[str, NDArray[np.int64]] = {}
+    for param in network.entry.params:
+        values = levels(element(param.type))
+        if values is None:
+            raise DdcError(f"input {param.name} has no small range to draw from")
+        shape = tuple(dim.const for dim in dims(param.type))
+        share = generator.random((rows, *([1] * len(shape)))) ** 3
+        share[0], share[-1] = 0, 1
+        drawn = generator.integers(1, max(len(values), 2), size=(rows, *shape))
+        lit = generator.random((rows, *shape)) < share
+        index = np.where(lit, np.minimum(drawn, len(values) - 1), 0)
+        arrays[param.name] = np.array(values, dtype=np.int64)[index]
+    return arrays
