@@ -11,7 +11,7 @@ import numpy as np
 from .dtypes import BOOL, OBJECT, Dtype, cast, inferred, kind_for, probe, put
 from .machine import python_type
 from .ufuncs import UFUNCS, compute
-from .values import Arr, Items, Name, Sym, Value, is_number, new_array
+from .values import Arr, Items, Name, Sym, Value, is_number, kind_of, new_array
 
 if TYPE_CHECKING:
     from .containers import Containers as Trace
@@ -242,10 +242,13 @@ def _is_symbolic(part: Value) -> bool:
 
 def _concrete(trace: Trace, part: Value) -> Any:
     """Return a concrete index for numpy."""
-    if part is None or part is Ellipsis or isinstance(part, slice):
-        if isinstance(part, slice) and part.step == 0:
-            trace.never(1, "ValueError: a slice with step 0")
+    if part is None or part is Ellipsis:
         return part
+    if isinstance(part, slice):
+        if part.step == 0:
+            trace.never(1, "ValueError: a slice with step 0")
+        ends = (part.start, part.stop, part.step)
+        return slice(*(None if e is None else trace.whole(e, "a slice") for e in ends))
     if isinstance(part, bool):
         raise trace.error("a bool as an index is not understood")
     if isinstance(part, int):
@@ -278,7 +281,8 @@ def _gather(trace: Trace, value: Arr, parts: list[Value]) -> Value:
     columns = [as_array(trace, p) for p in parts]
     if any(c.dtype.kind == "b" for c in columns):
         raise trace.error("a mask that depends on the input is understood in assignments only")
-    if any(c.dtype.kind not in "iu" for c in columns):
+    whole = all(kind_of(v) in ("int", "truth") for c in columns for v in c.data.ravel().tolist())
+    if not whole:
         trace.never(1, "IndexError: an index that is no int")
     if len(columns) > value.data.ndim:
         trace.never(1, "IndexError: too many indices")

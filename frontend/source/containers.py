@@ -340,12 +340,34 @@ class Containers(Machine):
         return found
 
     def _slice(self, value: Value, place: slice) -> Value:
-        if place.step == 0:
+        ends = (place.start, place.stop, place.step)
+        if isinstance(place.start, Sym) and isinstance(place.stop, Sym) and place.step is None:
+            return self._window(value, place.start.name, place.stop.name)
+        start, stop, step = (None if e is None else self.whole(e, "a slice") for e in ends)
+        if step == 0:
             self.never(1, "ValueError: a slice with step 0")
+        place = slice(start, stop, step)
         if isinstance(value, (tuple, str, range)):
             return value[place]
         items = self.plain_list(value)[place]
         return Items(items)
+
+    def _window(self, value: Value, start: str, stop: str) -> Value:
+        """Return a slice of a fixed length from a place that the input decides."""
+        items, graph = self.plain_list(value), self.graph
+        width = graph.sub(stop, start)
+        if isinstance(width, str) or isinstance(value, str):
+            raise self.error("a slice whose length depends on the input is not understood")
+        last = len(items) - int(width)
+        outside = graph.or_([graph.lt(start, 0), graph.lt(last, start)])
+        if outside != 0 and self.possible(outside).possible is not False:
+            raise self.error(
+                "a slice that may lie outside, as the input decides, is not understood"
+            )
+        first = graph.clamp(start, 0, max(0, last))
+        places = [graph.add([first, k]) for k in range(int(width))]
+        found = [self._at(items, p) if isinstance(p, str) else items[int(p)] for p in places]
+        return tuple(found) if isinstance(value, tuple) else Items(found)
 
     def _at(self, items: list[Value], place: str) -> Value:
         """Return the entry at a symbolic place."""

@@ -79,6 +79,8 @@ def inferred(trace: Trace, values: Sequence[Value]) -> Dtype:
 
 def put(trace: Trace, value: Value, dtype: Dtype, what: str = "") -> Value:
     """Return a Python number as an entry of an array: out of the dtype's range it raises."""
+    if isinstance(value, str) and dtype.kind in "iuf":
+        value = _parsed(trace, value, dtype)
     if dtype.kind in "iu" and is_number(value) and kind_of(value) in ("int", "bool", "truth"):
         low, high = limits(dtype)
         a, graph = trace.numbers.operand(value), trace.graph
@@ -88,6 +90,14 @@ def put(trace: Trace, value: Value, dtype: Dtype, what: str = "") -> Value:
             trace.never(outside, f"OverflowError: an int out of bounds for {dtype}")
         return trace.numbers.to_int(value)
     return cast(trace, value, dtype)
+
+
+def _parsed(trace: Trace, text: str, dtype: Dtype) -> Value:
+    try:
+        return float(text) if dtype.kind == "f" else int(text)
+    except ValueError:
+        trace.never(1, "ValueError: a text that is no number")
+        raise AssertionError from None
 
 
 def cast(trace: Trace, value: Value, dtype: Dtype) -> Value:

@@ -311,7 +311,7 @@ class Expressions(Containers):
         parts = [
             None if p is None else self.evaluate(p) for p in (node.lower, node.upper, node.step)
         ]
-        return slice(*(None if p is None else self.whole(p, "a slice") for p in parts))
+        return slice(*(p if p is None or is_number(p) else self.whole(p, "a slice") for p in parts))
 
     def attribute(self, node: Any) -> Value:
         from .attributes import attribute

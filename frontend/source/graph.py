@@ -378,13 +378,23 @@ class Graph:
     def sub(self, a: Operand, b: Operand) -> Operand:
         """Return a difference."""
         if self.is_int(a) and self.is_int(b):
-            if a == b:
-                return 0
+            (base, more), (other, less) = self._offset(a), self._offset(b)
+            if base == other:
+                return more - less
             if not isinstance(b, str):
                 return self.add([a, -int(b)])
             if not isinstance(a, str) and a == 1 and self.is_bit(b):
                 return self.not_(b)
         return self.emit("sub", a, b)
+
+    def _offset(self, a: Operand) -> tuple[Operand, int]:
+        """Return an int as another one and a constant that is added to it."""
+        op = self.ops.get(a) if isinstance(a, str) else None
+        if op is None or op.code != "add" or len(op.operands) != 2:
+            return a, 0
+        names = [o for o in op.operands if isinstance(o, str)]
+        numbers = [o for o in op.operands if isinstance(o, int)]
+        return (names[0], numbers[0]) if names and numbers else (a, 0)
 
     def mul(self, a: Operand, b: Operand) -> Operand:
         """Return a product."""

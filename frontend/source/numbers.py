@@ -200,7 +200,9 @@ class Numbers:
         """Return the quotient as a float, as IEEE 754 has it where the divisor is 0."""
         if not isinstance(x, str) and not isinstance(y, str) and y:
             return float(x / y)
-        return self.graph.emit("div", x, y)
+        low, high = self.graph.span(y)
+        # The IR takes an int for a divisor only where its type excludes 0.
+        return self.graph.emit("div", x, self.graph.real(y) if low <= 0 <= high else y)
 
     def _floats(self, sign: str, x: Operand, y: Operand) -> Operand:
         graph = self.graph

@@ -532,3 +532,64 @@ def test_values_that_provably_fit_have_the_wanted_type() -> None:
     text = "def f(a, b):\n    return a + b - a * b\n"
     module = traced(text, {"a": ir.BIT, "b": ir.BIT}, ir.BIT)
     assert module.entry.results[0].type == ir.BIT
+
+
+def test_what_a_loop_changes_after_it_could_have_ended_is_kept_apart() -> None:
+    text = """
+def f(n):
+    ys = [5, 7]
+    w = 2
+    while w > 0 and n == 2:
+        w -= 1
+        ys[0] = w
+        ys = list(ys)
+    return ys[0], ys[1], w
+"""
+    rows = {"n": np.arange(4)}
+    wanted = (ir.INT, ir.INT, ir.INT)
+    found = mismatches(
+        text, {"n": ir.Int(0, 3)}, wanted, rows, lambda n: [0, 7, 0] if n == 2 else [5, 7, 2]
+    )
+    assert found == []
+
+
+def test_a_curve_between_knots() -> None:
+    text = """
+def f(x):
+    knots = ((-2, 1.0), (0, 3.0), (2, -1.0))
+    passed = sum(place <= x for place, _ in knots)
+    if passed in (0, len(knots)):
+        return knots[-1 if passed else 0][1]
+    (x0, y0), (x1, y1) = knots[passed - 1 : passed + 1]
+    return y0 + (y1 - y0) / (x1 - x0) * (x - x0)
+"""
+    rows = {"x": np.array([-5, -2, -1.5, 0, 0.3, 2, 7])}
+
+    def expected(x: Any) -> float:
+        return float(np.interp(x, [-2, 0, 2], [1.0, 3.0, -1.0]))
+
+    found = mismatches(text, {"x": ir.REAL}, ir.REAL, rows, expected)
+    assert all(abs(mine - theirs) < 1e-12 for _, mine, theirs in found)
+
+
+def test_missing_numbers_and_categories() -> None:
+    text = """
+def f(x, colour):
+    score = 1.5 if x is None or x != x else x + 1
+    if colour == "red":
+        score += 10
+    return score + {"red": 0, "green": 100, "blue": 200}[colour]
+"""
+    rows = {
+        "x": np.array([np.nan, 0.0, 2.0, np.nan, -1.0, 3.0]),
+        "colour": np.array([0, 1, 2, 1, 0, 2]),
+    }
+    params: dict[str, ir.Type] = {
+        "x": ir.Missing(ir.REAL),
+        "colour": ir.Category(("red", "green", "blue")),
+    }
+
+    def expected(x: Any, colour: Any) -> float:
+        return float((1.5 if np.isnan(x) else x + 1) + (110 - 100, 100, 200)[colour])
+
+    assert mismatches(text, params, ir.REAL, rows, expected) == []
