@@ -43,6 +43,7 @@ class Network:
     metadata: Metadata
     params: tuple[Param, ...]  # as they were written, letters included
     claimed: tuple[Evidence, ...] = ()
+    length_from: str = ""  # who said the length of the sequences, for a recurrent network
 
 
 @dataclass
@@ -92,7 +93,7 @@ def read_network(path: str | Path | Any, options: Options) -> Network:
     sizes = lowered.signature.at(lowered.signature.sizes)
     concrete = ", ".join(f"{p}: {t}" for p, t in sizes)
     metadata = Metadata(concrete, lowered.decision, f"sha256:{lowered.digest}")
-    return Network(lowered.module, metadata, params)
+    return Network(lowered.module, metadata, params, length_from=lowered.length_from)
 
 
 def _function_name(wanted: str | None, stem: str) -> str:
@@ -217,6 +218,11 @@ def _raised(network: Network, steps: str, context: Context, inspection: Inspecti
 
 
 def _bound(claims: Sequence[Evidence], entry: Function, network: Network) -> tuple[Evidence, ...]:
+    if network.length_from:
+        told = ("length_from", network.length_from)
+        claims = [
+            replace(c, details=(*c.details, told)) for c in claims if c.kind != "inferred"
+        ] + [c for c in claims if c.kind == "inferred"]
     program_digest = digest(print_function(entry.bare())).removeprefix("sha256:")
     return bound(claims, program_digest, network.metadata.model.removeprefix("sha256:"))
 

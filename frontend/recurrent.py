@@ -116,7 +116,10 @@ def read_cells(module: Module) -> list[Layer]:
     layers: list[Layer] = []
     width = module.integer("input_size")
     for level in range(count):
-        shapes = {"weight_ih": (gates * size, width), "weight_hh": (gates * size, size)}
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (gates * size, width),
+            "weight_hh": (gates * size, size),
+        }
         if biased:
             shapes |= {"bias_ih": (gates * size,), "bias_hh": (gates * size,)}
         tensors: dict[str, np.ndarray] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -125,7 +125,7 @@ def _read(node: e.Expr) -> Sequence[e.Expr]:
 
 
 def lower_expression(
-    root: e.Expr, variables: Sequence[Operand], builder: Builder, types: dict[str, Type]
+    root: e.Expr, variables: Sequence[Operand], builder: Builder, types: Mapping[str, Type]
 ) -> Operand:
     """Write an expression over variables of known types into the block that is being built."""
     with builder.body() as ops:

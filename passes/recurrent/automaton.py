@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -117,15 +118,15 @@ def _candidates(net: StepNetwork, far: Closing) -> Iterator[Candidate]:
     linear = list(recurrences(net, rng))
     for found in linear:
         if found.order == 0:
-            yield "a weighted sum", found, lambda words, own=found: own.run(net, words)
+            yield "a weighted sum", found, partial(found.run, net)
     for window in windows(net, rng):
         yield "a window", window, window.run
     for found in linear:
         if found.order:
-            yield "a recurrence", found, lambda words, own=found: own.run(net, words)
+            yield "a recurrence", found, partial(found.run, net)
     for machine in machines(net, rng, far):
         yield f"a machine of {machine.states} states", Encoded(machine), machine.run
     for counter in counters(net, rng):
-        yield "a counter", counter, lambda words, own=counter: own.run(net, words)
+        yield "a counter", counter, partial(counter.run, net)
     for mirror in mirrors(net, rng):
         yield "a mirror", mirror, mirror.run

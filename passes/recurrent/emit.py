@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ddc.ir import (
     Affine,
     Array,
-    Attr,
     Builder,
     Function,
     Index,
@@ -84,9 +83,9 @@ class Writer:
     def _scaled(self, factor: int, operand: Operand) -> Operand:
         return operand if factor == 1 else self.builder.op("mul", factor, operand, name="part")
 
-    def op(self, code: str, *operands: Operand, name: str, **attrs: Attr | None) -> str:
+    def op(self, code: str, *operands: Operand, name: str) -> str:
         """Return one op's result."""
-        return self.builder.op(code, *operands, name=name, **attrs)
+        return self.builder.op(code, *operands, name=name)
 
     # ------------------------------------------------------------ whole programs
 

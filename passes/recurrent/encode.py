@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +53,15 @@ class Sum:
     def inputs(self, letters: Ints) -> Ints:
         """Return what each letter adds, the constant included."""
         if self.code == "sum":
-            return letters @ np.array(self.weights) + self.const
-        folds = {"mul": np.prod, "min": np.min, "max": np.max, "xor": np.bitwise_xor.reduce}
-        found: Ints = folds[self.code](letters, axis=1) + self.const  # type: ignore[operator]
+            total: Ints = letters @ np.array(self.weights) + self.const
+            return total
+        folds: dict[str, Any] = {
+            "mul": np.multiply,
+            "min": np.minimum,
+            "max": np.maximum,
+            "xor": np.bitwise_xor,
+        }
+        found: Ints = folds[self.code].reduce(letters, axis=1) + self.const
         return found
 
 
@@ -69,7 +76,8 @@ class Form:
         """Return the values for states [n, 1] and letters [k]."""
         match self.code:
             case "mod":
-                return sums % self.by
+                rest: Ints = sums % self.by
+                return rest
             case "floordiv":
                 return sums // self.by
             case "ge":
@@ -77,9 +85,11 @@ class Form:
             case "eq":
                 return (sums == self.by).astype(np.int64)
             case "min":
-                return np.minimum(state, inputs)
+                least: Ints = np.minimum(state, inputs)
+                return least
             case "max":
-                return np.maximum(state, inputs)
+                most: Ints = np.maximum(state, inputs)
+                return most
         return sums
 
 

@@ -21,7 +21,7 @@ class ExactRun:
 
     def __init__(self, net: StepNetwork) -> None:
         self.net = net
-        self.number = _digits() if net.smooth else Fraction
+        self.number: Any = _digits() if net.smooth else Fraction
         self.lift: Any = np.vectorize(self._exact, otypes=[object])
         self.constants = {name: self.lift(array) for name, array in net.constants.items()}
         self.state = [
@@ -88,7 +88,8 @@ def _onehot(run: ExactRun, op: Op, x: Any) -> Any:
 
 
 def _relu(run: ExactRun, op: Op, x: Any) -> Any:
-    return np.maximum(x, run.number(0))
+    zero: Any = run.number(0)
+    return np.maximum(x, zero)
 
 
 def _leaky(run: ExactRun, op: Op, x: Any) -> Any:
@@ -97,7 +98,8 @@ def _leaky(run: ExactRun, op: Op, x: Any) -> Any:
 
 
 def _hardtanh(run: ExactRun, op: Op, x: Any) -> Any:
-    low, high = (run.number(1) * _attr(op, key) for key in ("low", "high"))
+    low: Any = run.number(1) * _attr(op, "low")
+    high: Any = run.number(1) * _attr(op, "high")
     return np.minimum(np.maximum(x, low), high)
 
 

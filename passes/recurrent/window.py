@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import Module
+from ddc.ir import Module, Operand
 
 from .emit import Writer, range_of
 from .network import StepNetwork
@@ -47,15 +47,14 @@ class Window:
         # The letters of a step are all values of its inputs: one axis of the table for each.
         shape = [len(axis) for _ in range(self.steps) for axis in net.axes]
 
-        def body() -> list[int | str]:
+        def body() -> list[Operand]:
             loads = [x for lag in range(self.steps) for x in writer.letter(lag, self.pad)]
             return [
-                writer.table(self.values[..., m].reshape(shape), loads)  # type: ignore[misc]
-                for m in range(net.outputs)
+                writer.table(self.values[..., m].reshape(shape), loads) for m in range(net.outputs)
             ]
 
         kinds = [range_of(self.values[..., m]) for m in range(net.outputs)]
-        return writer.mapped(body, kinds)  # type: ignore[arg-type]
+        return writer.mapped(body, kinds)
 
 
 def windows(net: StepNetwork, rng: np.random.Generator) -> Iterator[Window]:
