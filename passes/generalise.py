@@ -214,7 +214,7 @@ class _Ties:
             shape = dims(result.type)
             like = [p for p in self.function.params if shape and dims(p.type) == shape]
             op = defined.get(value) if isinstance(value, str) else None
-            if len(like) != 1 or op is None or op.code != "map":
+            if len(like) != 1 or op is None or op.code not in ("map", "scan"):
                 continue
             for number, loop in enumerate(op.loops):
                 node = ("loop", loop.symbol)

@@ -103,7 +103,9 @@ class _Trainer:
         x, y = source(self.rng, CHUNK, length)
         self.mean = x.mean(axis=(0, 1))
         spread = x.std(axis=(0, 1))
-        self.spread = np.ones_like(spread) if recipe.scale == "unit" else np.where(spread, spread, 1)
+        self.spread = (
+            np.ones_like(spread) if recipe.scale == "unit" else np.where(spread, spread, 1)
+        )
         wide = y.max() - y.min() > WIDE
         self.unit = float(y.std()) if wide else 1.0
         inputs, outputs = x.shape[2], y.shape[2]
@@ -228,7 +230,10 @@ class _Trainer:
     ) -> tuple[tuple[Floats, Floats], ...]:
         """Return the layers of a seed (out x in) with the scaling folded in."""
         found = [
-            (w[seed].detach().numpy().T.astype(np.float64), b[seed, 0].detach().numpy().astype(float))
+            (
+                w[seed].detach().numpy().T.astype(np.float64),
+                b[seed, 0].detach().numpy().astype(float),
+            )
             for w, b in layers
         ]
         if first:
