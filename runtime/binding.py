@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ddc.backends.lowering import Kernel
 from ddc.backends.lowering.nest import Bin, Call, Const, Expr, Var, entry_dtype
-from ddc.ir import DdcError, Function
+from ddc.ir import DdcError, Function, Real, element
 from ddc.ir.inputs import array_of
 from ddc.ir.sizes import solve_sizes
 from ddc.ir.types import dims
@@ -36,10 +36,13 @@ class Binding:
     Calling it releases the interpreter's lock. `keep` is what must live as long as the code.
     """
 
-    def __init__(self, function: Function, kernel: Kernel, address: int, keep: Any = None) -> None:
+    def __init__(
+        self, function: Function, kernel: Kernel, address: int, keep: Any = None, single: bool = False
+    ) -> None:
         self.function = function
         self.kernel = kernel
         self.keep = keep
+        self.single = single
         self.returned = None if kernel.returned is None else kernel.outputs[0].type
         by_pointer = kernel.checked
         arguments: list[Any] = [ctypes.c_size_t] * len(kernel.sizes)
@@ -72,15 +75,27 @@ class Binding:
         shapes = {p.name: a.shape for p, a in zip(function.params, given)}
         solved = solve_sizes(function, shapes, sizes)
         checked = [
-            stored(array_of(p, a[None]).reshape(a.shape), parameter.type)
+            self.checked(p, a, parameter.type)
             for p, a, parameter in zip(function.params, given, self.kernel.inputs)
         ]
         shape_of = {r.name: _shape(r.type, solved) for r in function.results}
         outputs = [
-            np.empty(shape_of[r.name], dtype=entry_dtype(p.type))
+            np.empty(shape_of[r.name], dtype=self.dtype(p.type))
             for r, p in zip(function.results, self.kernel.outputs)
         ]
         return self.run(solved, checked, outputs)
+
+    def dtype(self, type_: str) -> np.dtype[Any]:
+        """Return the dtype of stored entries."""
+        return np.dtype(np.float32) if self.single and type_ == "f64" else entry_dtype(type_)
+
+    def checked(self, param: Any, array: NDArray[Any], type_: str) -> NDArray[Any]:
+        """Return an input as stored entries, after a look at its values."""
+        if self.single and type_ == "f64" and array.dtype == np.float32:
+            if isinstance(element(param.type), Real) and not np.isnan(array).any():
+                return np.ascontiguousarray(array)
+        exact = stored(array_of(param, array[None]).reshape(array.shape), type_)
+        return np.asarray(exact, dtype=self.dtype(type_), order="C")
 
     def run(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from ddc.backends.llvm import assembly
 from ddc.backends.llvm.machine import Cpu, binding, host, object_code
 from ddc.backends.llvm.unit import Unit
 from ddc.backends.lowering import lower
@@ -41,15 +40,17 @@ def code_of(
     return cache.get(key, lambda: object_code(text, cpu, level, vectorise))
 
 
-def compile_module(module: Module, cpu: Cpu | None = None, cache: bool = True) -> Binding:
+def compile_module(
+    module: Module, cpu: Cpu | None = None, cache: bool = True, single: bool = False
+) -> Binding:
     """Return the entry of a module that verifies as a native function.
 
-    Raises `DdcError` for a program without native form.
+    `single` computes and stores reals in single precision. Raises `DdcError` for a program
+    without native form.
     """
     kernel = lower(module)
-    unit = Unit(kernel)
-    text = assembly(module)
+    unit = Unit(kernel, single)
     kept = ObjectCache.standard() if cache else None
-    code = code_of(text, cpu or host(), cache=kept)
+    code = code_of(unit.module(), cpu or host(), cache=kept)
     address, library = linked(code, unit.symbol)
-    return Binding(module.entry, kernel, address, library)
+    return Binding(module.entry, kernel, address, library, single)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddc.backends.lowering.nest import entry_dtype
+from ddc.backends.lowering.rows import rows_of
 from ddc.backends.lowering.stencil import Stencil, stencil_of
 from ddc.ir import Category, DdcError, Missing, Module, dims, element, is_bit
 from ddc.ir.inputs import array_of
@@ -55,6 +56,17 @@ class Runner:
             return None
 
     @cached_property
+    def rows(self) -> Binding | None:
+        """A program over numbers as a native function of columns, None for other programs."""
+        from .jit import compile_module
+
+        entry = self.module.entry
+        if self.binding is None or any(dims(p.type) for p in entry.params):
+            return None
+        mapped = rows_of(self.module)
+        return None if mapped is None else compile_module(mapped)
+
+    @cached_property
     def stencil(self) -> Stencil | None:
         """The rule of a program that steps a bit grid, None for other programs."""
         return stencil_of(self.module)
@@ -65,9 +77,16 @@ class Runner:
         columns = len(inputs) != len(params) or any(
             np.ndim(value) and not dims(p.type) for p, value in zip(params, inputs)
         )
-        binding = None if columns else self.binding
-        if binding is None:
+        binding = self.rows if columns and len(inputs) == len(params) else self.binding
+        if binding is None or len(inputs) != len(params):
             return self.python(*inputs)
+        if columns:
+            try:
+                inputs = np.broadcast_arrays(*inputs)
+            except ValueError:
+                return self.python(*inputs)
+            if inputs[0].ndim != 1:
+                return self.python(*inputs)
         try:
             results = binding(inputs)
         except (DdcError, ValueError):

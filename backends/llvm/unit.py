@@ -52,8 +52,12 @@ _INTRINSICS = {"sqrt": "llvm.sqrt.f64", "fabs": "llvm.fabs.f64", "rint": "llvm.r
 class Unit:
     """Prints a kernel; `module` is the assembly of everything, for any target."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, single: bool = False) -> None:
+        """`single` computes and stores reals in single precision, where that was asked for."""
         self.kernel = kernel
+        self.single = single
+        self.types = {**TYPES, "f64": "float"} if single else TYPES
+        self.real = self.types["f64"]
         self.name = identifier(kernel.name, "program")
         self.writer = Writer()
         self.values: dict[str, str] = {}
@@ -93,7 +97,7 @@ class Unit:
         found = [("i64", f"size.{s}") for s in self.kernel.sizes]
         for p in self.kernel.inputs:
             if p.array is None:
-                found.append((TYPES[p.type] + " " + EXTENSION.get(p.type, ""), f"in.{p.name}"))
+                found.append((self.types[p.type] + " " + EXTENSION.get(p.type, ""), f"in.{p.name}"))
             else:
                 found.append(("ptr noalias readonly ", f"in.{p.name}"))
         if self.kernel.workspace:
@@ -110,7 +114,7 @@ class Unit:
         if self.kernel.returned is None:
             return "void"
         type_ = self.kernel.outputs[0].type
-        return EXTENSION.get(type_, "") + TYPES[type_]
+        return EXTENSION.get(type_, "") + self.types[type_]
 
     def function(self) -> str:
         kernel, w = self.kernel, self.writer
@@ -133,11 +137,11 @@ class Unit:
             w.line(f"store i32 0, ptr {self.flag}")
         for array in kernel.constants:
             assert array.values is not None
-            raw = np.ascontiguousarray(array.values, dtype=entry_dtype(array.type)).tobytes()
+            raw = np.ascontiguousarray(array.values, dtype=self.dtype(array.type)).tobytes()
             self.addresses[array.name] = self.table(array.name, raw)
         for array in kernel.locals:
             self.addresses[array.name] = w.alloca(
-                f"[{array.count} x {TYPES[array.type]}]", array.name
+                f"[{array.count} x {self.types[array.type]}]", array.name
             )
         self.carve()
         self.block(kernel.body)
@@ -145,12 +149,12 @@ class Unit:
             w.line("ret void")
         elif not kernel.checked:
             assert kernel.returned is not None
-            w.line(f"ret {TYPES[kernel.returned.type]} {self.value(kernel.returned)}")
+            w.line(f"ret {self.types[kernel.returned.type]} {self.value(kernel.returned)}")
         else:
             if kernel.returned is not None:
                 output = kernel.outputs[0]
                 place = f"%{quoted(f'out.{output.name}')}"
-                w.line(f"store {TYPES[output.type]} {self.value(kernel.returned)}, ptr {place}")
+                w.line(f"store {self.types[output.type]} {self.value(kernel.returned)}, ptr {place}")
             w.line(f"ret i32 {w.let(f'load i32, ptr {self.flag}')}")
         result = "i32" if kernel.checked else self.result()
         return f"{self.head(self.symbol, result, by_pointer)}\n{w.text()}\n}}"
@@ -161,7 +165,7 @@ class Unit:
         for k, (array, count) in enumerate(self.kernel.workspace):
             self.addresses[array.name] = place
             if k < len(self.kernel.workspace) - 1:
-                width = entry_dtype(array.type).itemsize
+                width = self.width(array.type)
                 size = self.writer.let(f"mul i64 {self.value(count)}, {width}", "bytes")
                 place = self.writer.let(f"getelementptr i8, ptr {place}, i64 {size}", "part")
 
@@ -171,7 +175,7 @@ class Unit:
         args = [f"{t} {n}" for t, n in self.parameters(by_pointer=False)]
         args = [a.replace(" noalias", "").replace(" readonly", "") for a in args]
         lone = self.kernel.returned is not None
-        type_ = TYPES[self.kernel.outputs[0].type] if lone else ""
+        type_ = self.types[self.kernel.outputs[0].type] if lone else ""
         if lone:
             lines.append(f"  %result = alloca {type_}")
             args.append("ptr %result")
@@ -193,11 +197,11 @@ class Unit:
 
     def workspace(self) -> str:
         """Return the function that tells how many bytes of scratch memory are needed."""
-        unit = Unit(self.kernel)
+        unit = Unit(self.kernel, self.single)
         unit.values = {s: f"%{quoted(f'size.{s}')}" for s in self.kernel.sizes}
         w, total = unit.writer, "0"
         for array, count in self.kernel.workspace:
-            width = entry_dtype(array.type).itemsize
+            width = self.width(array.type)
             size = w.let(f"mul i64 {unit.value(count)}, {width}", "bytes")
             total = w.let(f"add i64 {total}, {size}", "total")
         w.line(f"ret i64 {total}")
@@ -219,6 +223,27 @@ class Unit:
             )
         return self.tables[key]
 
+    def dtype(self, type_: str) -> np.dtype[Any]:
+        """Return the numpy dtype of stored entries."""
+        return np.dtype(np.float32) if self.single and type_ == "f64" else entry_dtype(type_)
+
+    def width(self, type_: str) -> int:
+        """Return the bytes of a stored entry."""
+        return self.dtype(type_).itemsize
+
+    def literal(self, value: float) -> str:
+        """Return a real literal; LLVM writes singles as the doubles that they are."""
+        return real(float(np.float32(value))) if self.single else real(value)
+
+    def constant(self, expr: Const) -> str:
+        """Return a literal."""
+        if expr.type == "f64":
+            number = float(expr.value)
+            return self.literal(math.nan if math.isnan(number) else number)
+        if expr.type == "bool":
+            return "true" if expr.value else "false"
+        return str(int(expr.value))
+
     # ------------------------------------------------------------ statements
 
     def block(self, body: Sequence[Stmt]) -> None:
@@ -228,21 +253,21 @@ class Unit:
             elif isinstance(statement, Let):
                 self.values[statement.name] = self.value(statement.value, statement.name)
             elif isinstance(statement, Mut):
-                address = self.writer.alloca(TYPES[statement.type], statement.name)
+                address = self.writer.alloca(self.types[statement.type], statement.name)
                 self.muts[statement.name] = (address, statement.type)
                 self.assign(statement.name, self.value(statement.value))
             elif isinstance(statement, Assign):
                 self.assign(statement.name, self.value(statement.value))
             else:
-                type_ = TYPES[statement.array.type]
+                type_ = self.types[statement.array.type]
                 value = self.value(statement.value)
                 place = self.place(statement.array, statement.at)
-                width = entry_dtype(statement.array.type).itemsize
+                width = self.width(statement.array.type)
                 self.writer.line(f"store {type_} {value}, ptr {place}, align {width}")
 
     def assign(self, name: str, value: str) -> None:
         address, type_ = self.muts[name]
-        self.writer.line(f"store {TYPES[type_]} {value}, ptr {address}")
+        self.writer.line(f"store {self.types[type_]} {value}, ptr {address}")
 
     def loop(self, loop: For) -> None:
         w = self.writer
@@ -267,7 +292,7 @@ class Unit:
     def place(self, array: Array, at: Expr) -> str:
         address, index = self.addresses[array.name], self.value(at)
         return self.writer.let(
-            f"getelementptr inbounds {TYPES[array.type]}, ptr {address}, i64 {index}", "at"
+            f"getelementptr inbounds {self.types[array.type]}, ptr {address}, i64 {index}", "at"
         )
 
     # ------------------------------------------------------------ expressions
@@ -275,30 +300,30 @@ class Unit:
     def value(self, expr: Expr, wish: str = "t") -> str:
         """Return the register or literal of an expression."""
         if isinstance(expr, Const):
-            return constant(expr)
+            return self.constant(expr)
         if isinstance(expr, Var):
             if expr.name in self.muts:
                 address, type_ = self.muts[expr.name]
-                return self.writer.let(f"load {TYPES[type_]}, ptr {address}", expr.name)
+                return self.writer.let(f"load {self.types[type_]}, ptr {address}", expr.name)
             return self.values[expr.name]
         found: str = _EXPRESSIONS[type(expr)](self, expr, wish)
         return found
 
     def binary(self, expr: Bin, wish: str) -> str:
         a, b = self.value(expr.a), self.value(expr.b)
-        type_ = TYPES[expr.type]
+        type_ = self.types[expr.type]
         if expr.op in ("min", "max"):
             return self.extreme(expr, a, b, wish)
         if expr.type == "f64":
-            return self.writer.let(f"{_REAL[expr.op]} double {a}, {b}", wish)
+            return self.writer.let(f"{_REAL[expr.op]} {self.real} {a}, {b}", wish)
         return self.writer.let(f"{_INT[expr.op]} {type_} {a}, {b}", wish)
 
     def extreme(self, expr: Bin, a: str, b: str, wish: str) -> str:
-        w, type_ = self.writer, TYPES[expr.type]
+        w, type_ = self.writer, self.types[expr.type]
         if expr.type == "f64":
             op = "olt" if expr.op == "min" else "ogt"
-            first = w.let(f"fcmp {op} double {a}, {b}")
-            nan = w.let(f"fcmp uno double {a}, {a}")
+            first = w.let(f"fcmp {op} {self.real} {a}, {b}")
+            nan = w.let(f"fcmp uno {self.real} {a}, {a}")
             first = w.let(f"or i1 {first}, {nan}")
         else:
             order = _UNSIGNED if expr.type == "bit" else _SIGNED
@@ -309,22 +334,22 @@ class Unit:
     def comparison(self, expr: Cmp, wish: str) -> str:
         a, b = self.value(expr.a), self.value(expr.b)
         if expr.a.type == "f64":
-            return self.writer.let(f"fcmp {_ORDERED[expr.op]} double {a}, {b}", wish)
+            return self.writer.let(f"fcmp {_ORDERED[expr.op]} {self.real} {a}, {b}", wish)
         order = _UNSIGNED if expr.a.type in ("bit", "bool") else _SIGNED
-        return self.writer.let(f"icmp {order[expr.op]} {TYPES[expr.a.type]} {a}, {b}", wish)
+        return self.writer.let(f"icmp {order[expr.op]} {self.types[expr.a.type]} {a}, {b}", wish)
 
     def select(self, expr: Select, wish: str) -> str:
         condition, a, b = self.value(expr.condition), self.value(expr.a), self.value(expr.b)
-        type_ = TYPES[expr.type]
+        type_ = self.types[expr.type]
         return self.writer.let(f"select i1 {condition}, {type_} {a}, {type_} {b}", wish)
 
     def cast(self, expr: Cast, wish: str) -> str:
         value, source, target = self.value(expr.a), expr.a.type, expr.type
-        a, b = TYPES[source], TYPES[target]
+        a, b = self.types[source], self.types[target]
         unsigned = source in ("bool", "bit")
         if target == "f64":
             return self.writer.let(
-                f"{'uitofp' if unsigned else 'sitofp'} {a} {value} to double", wish
+                f"{'uitofp' if unsigned else 'sitofp'} {a} {value} to {self.real}", wish
             )
         if WIDTH[source] == WIDTH[target]:
             return value
@@ -333,8 +358,8 @@ class Unit:
         return self.writer.let(f"{'zext' if unsigned else 'sext'} {a} {value} to {b}", wish)
 
     def entry(self, expr: Elem, wish: str) -> str:
-        w, type_ = self.writer, TYPES[expr.array.type]
-        width = entry_dtype(expr.array.type).itemsize
+        w, type_ = self.writer, self.types[expr.array.type]
+        width = self.width(expr.array.type)
         if expr.guard is None or expr.other is None:
             place = self.place(expr.array, expr.at)
             return w.let(f"load {type_}, ptr {place}, align {width}", wish)
@@ -356,16 +381,24 @@ class Unit:
         return w.let(f"phi {type_} [ {read}, %{inside} ], [ {other}, %{before} ]", wish)
 
     def call(self, expr: Call, wish: str) -> str:
-        args = [f"{TYPES[a.type]} {self.value(a)}" for a in expr.args]
         if expr.type == "f64":
-            name = _INTRINSICS.get(expr.function, expr.function)
-            types = ", ".join(["double"] * len(args))
-            self.declared[name] = f"declare double @{name}({types}) nounwind memory(none)"
-            return self.writer.let(f"call double @{name}({', '.join(args)})", wish)
+            return self.real_function(expr.function, [self.value(e) for e in expr.args], wish)
+        args = [f"{self.types[a.type]} {self.value(a)}" for a in expr.args]
         self.helpers.add(expr.function)
         if expr.function.endswith("_checked"):
             args.append(f"ptr {self.flag}")
         return self.writer.let(f"call i64 @ddc.{expr.function}({', '.join(args)})", wish)
+
+    def real_function(self, function: str, args: Sequence[str], wish: str) -> str:
+        w = self.writer
+        name = _INTRINSICS.get(function, function)
+        if self.single:
+            args = [w.let(f"fpext float {a} to double") for a in args]
+        types = ", ".join(["double"] * len(args))
+        self.declared[name] = f"declare double @{name}({types}) nounwind memory(none)"
+        shown = ", ".join(f"double {a}" for a in args)
+        value = w.let(f"call double @{name}({shown})", wish)
+        return w.let(f"fptrunc double {value} to float", wish) if self.single else value
 
     def bit_table(self, expr: BitTable, wish: str) -> str:
         w = self.writer
@@ -380,20 +413,20 @@ class Unit:
     def count(self, expr: Count, wish: str) -> str:
         w, x = self.writer, self.value(expr.x)
         real_cuts = expr.x.type == "f64"
-        if len(expr.cuts) > LONGEST_CHAIN:
+        if len(expr.cuts) > LONGEST_CHAIN and not self.single:
             name = "at_most" if real_cuts else "int_at_most"
             self.helpers.add(name)
             table = self.table(
                 expr.name, np.array(expr.cuts, "<f8" if real_cuts else "<i8").tobytes()
             )
-            type_ = "double" if real_cuts else "i64"
+            type_ = self.real if real_cuts else "i64"
             return w.let(
                 f"call i64 @ddc.{name}(ptr {table}, i64 {len(expr.cuts)}, {type_} {x})", wish
             )
         total = "0"
         for cut in expr.cuts:
-            literal = constant(Const(cut, expr.x.type))
-            test = f"fcmp oge double {x}" if real_cuts else f"icmp sge i64 {x}"
+            literal = self.constant(Const(cut, expr.x.type))
+            test = f"fcmp oge {self.real} {x}" if real_cuts else f"icmp sge i64 {x}"
             reached = w.let(f"{test}, {literal}")
             total = w.let(f"add i64 {total}, {w.let(f'zext i1 {reached} to i64')}", wish)
         return total
@@ -402,41 +435,31 @@ class Unit:
         w = self.writer
         raw, x = self.value(expr.raw), self.value(expr.x)
         columns = (expr.heights, expr.slopes, expr.feet)
-        if len(expr.places) > LONGEST_CHAIN:
+        if len(expr.places) > LONGEST_CHAIN and not self.single:
             self.helpers.add("at_most")
             places = self.table(f"{expr.name}.places", np.array(expr.places, "<f8").tobytes())
             piece = w.let(
-                f"call i64 @ddc.at_most(ptr {places}, i64 {len(expr.places)}, double {raw})"
+                f"call i64 @ddc.at_most(ptr {places}, i64 {len(expr.places)}, {self.real} {raw})"
             )
             chosen: list[str] = []
             for label, column in zip(("heights", "slopes", "feet"), columns):
                 base = self.table(f"{expr.name}.{label}", np.array(column, "<f8").tobytes())
-                place = w.let(f"getelementptr inbounds double, ptr {base}, i64 {piece}")
-                chosen.append(w.let(f"load double, ptr {place}, align 8"))
+                place = w.let(f"getelementptr inbounds {self.real}, ptr {base}, i64 {piece}")
+                chosen.append(w.let(f"load {self.real}, ptr {place}, align 8"))
         else:
-            chosen = [real(column[0]) for column in columns]
+            chosen = [self.literal(column[0]) for column in columns]
             for k, knot in enumerate(expr.places, 1):
-                reached = w.let(f"fcmp oge double {raw}, {real(knot)}")
+                reached = w.let(f"fcmp oge {self.real} {raw}, {self.literal(knot)}")
                 for c, values in enumerate(columns):
                     if values[k] != values[k - 1]:
-                        text = f"select i1 {reached}, double {real(values[k])}, double {chosen[c]}"
+                        text = f"select i1 {reached}, {self.real} {self.literal(values[k])}, {self.real} {chosen[c]}"
                         chosen[c] = w.let(text)
         height, slope, foot = chosen
-        away = w.let(f"fsub double {x}, {foot}")
-        rise = w.let(f"fmul double {slope}, {away}")
-        sloped = w.let(f"fadd double {height}, {rise}")
-        flat = w.let(f"fcmp oeq double {slope}, {real(0.0)}")
-        return w.let(f"select i1 {flat}, double {height}, double {sloped}", wish)
-
-
-def constant(expr: Const) -> str:
-    """Return a literal."""
-    if expr.type == "f64":
-        number = float(expr.value)
-        return real(math.nan) if math.isnan(number) else real(number)
-    if expr.type == "bool":
-        return "true" if expr.value else "false"
-    return str(int(expr.value))
+        away = w.let(f"fsub {self.real} {x}, {foot}")
+        rise = w.let(f"fmul {self.real} {slope}, {away}")
+        sloped = w.let(f"fadd {self.real} {height}, {rise}")
+        flat = w.let(f"fcmp oeq {self.real} {slope}, {self.literal(0.0)}")
+        return w.let(f"select i1 {flat}, {self.real} {height}, {self.real} {sloped}", wish)
 
 
 _EXPRESSIONS: Mapping[type, Any] = {
