@@ -43,7 +43,8 @@ def run(folder: Path) -> bool:
 def families(layer: Layer) -> Counter[tuple[float, ...]]:
     """Count units by their sorted weights and bias."""
     return Counter(
-        (*sorted(unit[:-1][unit[:-1] != 0].tolist()), float(unit[-1])) for unit in _units(layer)
+        (*sorted(unit[:-1][unit[:-1] != 0].tolist()), float(unit[-1]))
+        for unit in _units(layer).round(12)
     )
 
 

@@ -80,7 +80,8 @@ def _linkage(rows: Floats) -> Floats:
         )
     if len(rows) < 2:
         return np.zeros((0, 4))
-    tree: Floats = library("scipy.cluster.hierarchy").linkage(rows, "ward")
+    distances = library("scipy.spatial.distance").pdist(rows)
+    tree: Floats = library("scipy.cluster.hierarchy").linkage(distances, "ward")
     return tree
 
 

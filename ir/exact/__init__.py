@@ -2,11 +2,13 @@
 
 from .dependence import Dependence, Majority, dependence, majority, project
 from .framework import Mismatch, framework_mismatch
+from .local import Local, likely_inputs, prove_local
 from .network import Network, decide, evaluate
 from .table import Table, tabulate
 
 __all__ = [
     "Dependence",
+    "Local",
     "Majority",
     "Mismatch",
     "Network",
@@ -15,7 +17,9 @@ __all__ = [
     "dependence",
     "evaluate",
     "framework_mismatch",
+    "likely_inputs",
     "majority",
     "project",
+    "prove_local",
     "tabulate",
 ]
