@@ -22,6 +22,7 @@ from ddc.ir import (
     is_bit,
     levels,
     value_types,
+    walk,
 )
 from ddc.ir.infer import literal_type
 
@@ -29,6 +30,8 @@ from . import logic
 from .base import Context, Pass
 from .logic import expr as e
 from .rewrite import rewrite
+
+MANY_TABLES = 8  # functions with more distinct tables are searched less deeply
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Minimise(Pass):
     def run(self, module: Module, context: Context) -> Module:
         """Return the module without the tables for which a shorter expression was found."""
         types = value_types(module.entry, module)
+        distinct = {op.attrs for op in walk(module.entry.body) if op.code == "table"}
+        effort = 1 if len(distinct) <= MANY_TABLES else 0
 
         def step(op: Op, builder: Builder) -> tuple[Sequence[Op], Sequence[Operand]] | None:
             if op.code != "table" or len(op.operands) > self.max_vars:
@@ -48,7 +53,9 @@ class Minimise(Pass):
             table = _logic_table(op, types)
             if table is None:
                 return None
-            found = context.cached("minimise", _key(table), lambda: logic.minimise(table))
+            found = context.cached(
+                "minimise", _key(table), lambda: logic.minimise(table, effort=effort)
+            )
             return _lower(found, op, builder, types)
 
         return module.with_entry(rewrite(module.entry, step))
