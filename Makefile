@@ -24,10 +24,9 @@ demo: $(VENV)/.base  ## compile a trained network and show the program (no torch
 	$(BIN)/ddc examples/rule30/model.pt --name rule30
 
 test: $(VENV)/.dev  ## run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
-test-all: $(VENV)/.dev  ## the test suite with the long sweeps
-	$(BIN)/python -m pytest --sweep
+test-all: test bench  ## the test suite, then the long sweeps
 
 lint: $(VENV)/.dev  ## formatters, linters and type checkers
 	$(BIN)/black --check --quiet .

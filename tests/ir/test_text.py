@@ -19,7 +19,7 @@ N, T = Affine.symbol("N"), Affine.symbol("T")
 I, J = Affine.symbol("%i"), Affine.symbol("%j")  # noqa: E741  the loop variables i and j
 
 
-@settings(RELAXED, max_examples=300)
+@settings(RELAXED, max_examples=1000)
 @given(modules(network=True, wide=True))
 def test_random_modules_read_back(module: ir.Module) -> None:
     text = ir.print_module(module)
