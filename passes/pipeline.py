@@ -31,11 +31,12 @@ BUILTIN: dict[str, str] = {
     "hoist": "ddc.passes.hoist:hoist",
     "dce": "ddc.passes.dce:dce",
     "reduce-terms": "ddc.passes.terms:ReduceTerms",
+    "sizes": "ddc.passes.families.sizes:Sizes",
     "generalise": "ddc.passes.generalise:Generalise",
     "name": "ddc.passes.naming:Name",
 }
 
-DEFAULT = "raise,roll,minimise,fold,hoist,reduce-terms,fold,dce,generalise,name"
+DEFAULT = "raise,roll,minimise,fold,hoist,reduce-terms,fold,dce,sizes,generalise,name"
 
 _ITEM = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\{([^{}]*)\})?\s*(?:,|\Z)")
 

@@ -34,6 +34,7 @@ class Families(Pass):
             units_found(found, structure)
         except NotStructuralError as error:
             raise Declined(f"the loops found do not give back the network: {error}") from None
+        context.analyses["raised", "families"] = True
         plan = fuse(structure) if self.fuse else None
         if plan is not None:
             context.analyses["fused", key_of(module)] = plan.cases
