@@ -14,6 +14,7 @@ from .fuse import Kept, Part, Plan
 from .model import COORDINATES, Inner, Source, Term
 from .split import Body, Choice, Number, Product, Small
 
+MOST_SHARED = 64  # counts that are kept in arrays of their own
 MOST_LITERALS = 16  # operands of one threshold; more are summed
 _LETTERS = ("i", "j", "k", "l")
 _INNER = ("p", "q", "r", "s")
@@ -75,6 +76,7 @@ class _Writer:
     ) -> None:
         self.builder, self.sources, self.names = builder, sources, names
         self.scalars: dict[object, Operand] = {}
+        self.lines: dict[Term, Operand] = {}  # counts that several units share, by coordinates
 
     def family(self, family: Kept, name: str, exact: bool = False) -> Operand:
         """Add a family as a map (without coordinates: as a scalar) and return its value.
@@ -82,6 +84,9 @@ class _Writer:
         Linear units are scaled, or with `exact` left as integers.
         """
         builder = self.builder
+        for term in family.parts:
+            if family.counts and isinstance(term, Term):
+                self._share(term, family.counts)
         loops = [builder.loop(_LETTERS[k], 0, n) for k, n in enumerate(family.counts)]
         with builder.body() as ops:
             scalars = self.scalars if not family.counts else {}
@@ -92,6 +97,44 @@ class _Writer:
             return value
         (result,) = builder.map(loops, ops, [value], [name])
         return result
+
+    def _share(self, term: Term, counts: tuple[int, ...]) -> None:
+        """Count once what units share: a count that does not follow all of their coordinates."""
+        used = coordinates_of(term)
+        if not term.loops or len(used) == len(counts):
+            return
+        key, own = shared(term)
+        if key in self.lines:
+            return
+        kept = Kept(tuple(counts[k] for k in used), (key,), Affine(), None)
+        if len(self.lines) < MOST_SHARED and own:
+            self.lines[key] = self.family(kept, "counts")
+
+
+def coordinates_of(term: Term) -> list[int]:
+    """Return the numbers of the coordinates that a term follows."""
+    found = {s for index in term.index for s in index.symbols()}
+    for loop in term.loops:
+        found |= loop.low.symbols() | loop.high.symbols()
+    if term.factor is not None:
+        found |= term.factor.symbols()
+    return [k for k, name in enumerate(COORDINATES) if name in found]
+
+
+def shared(term: Term) -> tuple[Term, bool]:
+    """Return a term of weight 1 with its coordinates numbered from 0, and whether it has no factor."""
+    put = {
+        COORDINATES[k]: Affine.symbol(COORDINATES[n]) for n, k in enumerate(coordinates_of(term))
+    }
+    return (
+        replace(
+            term,
+            weight=1,
+            index=tuple(i.substitute(put) for i in term.index),
+            loops=tuple(Inner(o.low.substitute(put), o.high.substitute(put)) for o in term.loops),
+        ),
+        term.factor is None,
+    )
 
 
 class _Unit:
@@ -106,7 +149,7 @@ class _Unit:
     ) -> None:
         self.builder, self.family = writer.builder, family
         self.sources, self.names = writer.sources, writer.names
-        self.scalars = scalars
+        self.scalars, self.lines = scalars, writer.lines
         self.outer = {COORDINATES[k]: Affine.symbol(loop.symbol) for k, loop in enumerate(loops)}
 
     def value(self, exact: bool) -> Operand:
@@ -260,6 +303,11 @@ class _Unit:
 
     def _amount(self, term: Term | Part, scale: Fraction) -> Operand:
         builder, names = self.builder, dict(self.outer)
+        if isinstance(term, Term) and term.loops:
+            line = self.lines.get(shared(term)[0])
+            if line is not None:
+                places = [self.outer[COORDINATES[k]] for k in coordinates_of(term)]
+                return builder.load(line, *places, name="x") if places else line
         loops = self._loops(term.loops, names, "%d")
         if not loops:
             return self._item(term, names, scale)
