@@ -160,10 +160,8 @@ def pipeline(options: Options, network: Network) -> str:
         return options.passes
     if not is_network(network.module):
         return "fold,hoist,dce"
-    steps = DEFAULT.split(",")
-    if options.size == "fixed":
-        steps.remove("generalise")
-    return ",".join(steps)
+    fixed = ("sizes", "generalise") if options.size == "fixed" else ()
+    return ",".join(step for step in DEFAULT.split(",") if step not in fixed)
 
 
 def _compile(
@@ -190,7 +188,8 @@ def _compile_sizes(
     """Compile one task trained at several sizes; the program is proved at each of them."""
     first = networks[0]
     name = first.module.entry.name
-    steps = [s for s in pipeline(options, first).split(",") if s not in ("generalise", "name")]
+    last = ("sizes", "generalise", "name")
+    steps = [s for s in pipeline(options, first).split(",") if s not in last]
     contexts = [_context(network, options) for network in networks]
     programs = [
         _raised(network, ",".join(steps), context, inspection)
