@@ -24,6 +24,7 @@ from ddc.ir import (
 )
 
 from .names import base
+from .states import replaced
 from .text import (
     ATOM,
     PRODUCT,
@@ -303,6 +304,7 @@ class Plain(Values):
             writer.line(f"{', '.join(targets)} = {', '.join(texts)}")
         for state, name in zip(op.states, states):
             self.values[state.name] = self.state_value(state.name, state.type, name)
+        self.replacing |= replaced(op, states, self.usage)
         heads, _, walked = self.heads(op)
         with writer.indented(f"{heads[0]}:"):
             yields = self.body(op.body, walked, writer)

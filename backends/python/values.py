@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -92,6 +93,10 @@ class Module:
         return f"math.{name}"
 
 
+# A variable plus one thing: a name, or something in brackets.
+_ADDED = re.compile(r"(\w+) \+ (?:(\w+)|\(([^()]*)\))")
+
+
 class Values:
     """Emits the values of one function."""
 
@@ -112,6 +117,7 @@ class Values:
         self.bounds: dict[str, tuple[Affine, Affine]] = {}
         self.values: dict[str, Expr] = {}
         self.intervals: dict[str, Interval] = {}
+        self.replacing: dict[str, str] = {}  # next values -> variables of the states they replace
         self.symbols: dict[str, str] = {}  # sizes and loop variables -> Python names
         self._constant_names: dict[str, str] = {}
         self._known = {name for op in walk(function.body) for name in op.results}
@@ -204,9 +210,14 @@ class Values:
         self.bind(name, value, need(writer))
 
     def bind(self, name: str, value: Expr, writer: Writer) -> None:
-        """Write a value to a local variable."""
-        local = self.names.fresh(name)
+        """Write a value to a local variable: a new one, or that of the state it replaces."""
+        local = self.replacing.get(name) or self.names.fresh(name)
         entry = value.prec == ATOM and value.text.endswith("]")
+        added = _ADDED.fullmatch(value.text) if value.kind == "int" else None
+        if name in self.replacing and added is not None and added[1] == local:
+            writer.line(f"{local} += {added[2] or added[3]}")
+            self.values[name] = replace(value, text=local, prec=ATOM, condition=None, depth=0)
+            return
         writer.assign(local, value.text, shared=entry and value.kind not in ("array", "tuple"))
         self.values[name] = replace(value, text=local, prec=ATOM, condition=None, depth=0)
 
