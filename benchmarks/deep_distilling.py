@@ -11,13 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.distilling import maxsat_tables, orientation_tables, small
+from benchmarks.distilling import maxsat_tables, orientation_tables, provable, small
 from benchmarks.distilling.common import report
 
 SECTIONS = {
     "small": small.run,
     "orientation": orientation_tables.run,
     "maxsat": maxsat_tables.run,
+    "provable": provable.run,
 }
 
 

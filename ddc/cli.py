@@ -172,7 +172,33 @@ def _learn_parser() -> argparse.ArgumentParser:
             description="Learn an essence network from samples with labels, no back-propagation.",
         )
     )
+    _learn_mlp_options(
+        kinds.add_parser(
+            "mlp",
+            help="dense layers, trained so that what they compute can be proved",
+            description="Train dense layers on bits; after the fit an L1 penalty removes weights "
+            "that carry noise, so that bounds can prove on which inputs each output depends.",
+        )
+    )
     return parser
+
+
+def _learn_mlp_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help=".npz with x and y of bits, or .csv")
+    parser.add_argument("-o", dest="out", metavar="MODEL", required=True, help=".pt")
+    parser.add_argument("--hidden", default="256", metavar="N,...", help="widths; default 256")
+    parser.add_argument("--activation", choices=("relu", "tanh"), default="relu")
+    parser.add_argument(
+        "--shrink",
+        type=float,
+        default=0.3,
+        metavar="S",
+        help="strength of the L1 penalty after the fit, 0 for none; default 0.3",
+    )
+    parser.add_argument("--steps", type=int, default=6000, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--input", metavar="SIG", help='inputs, such as "cells: bit[20]"')
+    _progress_options(parser)
 
 
 def _learn_essence_options(parser: argparse.ArgumentParser) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ddc.ir import DdcError, UsageError
 
 from .output import check_writable, say, whole_file
 from .report import Progress
+
+if TYPE_CHECKING:
+    from ddc.frontend import Samples
+    from ddc.frontend.learn import Essence
 
 
 def learn_file(arguments: argparse.Namespace) -> None:
@@ -17,11 +23,28 @@ def learn_file(arguments: argparse.Namespace) -> None:
     if not arguments.out.endswith((".pt", ".pth")):
         raise UsageError(f"networks are written as .pt, not as {Path(arguments.out).name!r}")
     check_writable(arguments.out)
-    _KINDS[arguments.kind](arguments)
-
-
-def _essence(arguments: argparse.Namespace) -> None:
     from ddc.frontend import learn, read_samples
+
+    start = time.monotonic()
+    progress = Progress(arguments.progress, arguments.quiet)
+    samples = read_samples(arguments.data)
+    try:
+        found = _KINDS[arguments.kind](arguments, samples, progress)
+    except UsageError:
+        raise
+    except DdcError as error:
+        raise DdcError(f"{arguments.data!r}: {error}") from None
+    with whole_file(arguments.out) as file:
+        learn.write_layers(file, found.layers, found.activations, found.input, found.output)
+    took = time.monotonic() - start
+    say(f"ddc: {arguments.out}: {found.summary()}, {took:.1f} s", arguments.quiet)
+    if found.right < found.samples:
+        count = found.samples - found.right
+        say(f"ddc: note: {count} samples are not learned", arguments.quiet)
+
+
+def _essence(arguments: argparse.Namespace, samples: Samples, progress: Progress) -> Essence:
+    from ddc.frontend import learn
 
     options = learn.Options(
         symbolic=arguments.symbolic,
@@ -35,20 +58,21 @@ def _essence(arguments: argparse.Namespace) -> None:
         scale=tuple(_factor(text) for text in arguments.scale),
         allow_constant=arguments.allow_constant,
     )
-    start = time.monotonic()
-    progress = Progress(arguments.progress, arguments.quiet)
-    try:
-        found = learn.learn(read_samples(arguments.data), options, progress)
-    except DdcError as error:
-        where = "" if arguments.data in str(error) else f"{arguments.data!r}: "
-        raise type(error)(f"{where}{error}") from None
-    with whole_file(arguments.out) as file:
-        learn.write_layers(file, found.layers, found.activations, found.input, found.output)
-    took = time.monotonic() - start
-    say(f"ddc: {arguments.out}: {found.summary()}, {took:.1f} s", arguments.quiet)
-    if found.right < found.samples:
-        count = found.samples - found.right
-        say(f"ddc: note: {count} samples are not learned; more subconcepts may help")
+    return learn.learn(samples, options, progress)
+
+
+def _mlp(arguments: argparse.Namespace, samples: Samples, progress: Progress) -> Essence:
+    from ddc.frontend import learn
+
+    options = learn.TrainOptions(
+        hidden=_widths(arguments.hidden),
+        activation=arguments.activation,
+        shrink=arguments.shrink,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        input=arguments.input,
+    )
+    return learn.train(samples, options, progress)
 
 
 def _factor(text: str) -> tuple[str, float]:
@@ -59,4 +83,14 @@ def _factor(text: str) -> tuple[str, float]:
         raise UsageError(f"--scale takes NAME=FACTOR, not {text!r}") from None
 
 
-_KINDS = {"essence": _essence}
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise UsageError(f"--hidden takes widths such as 192,192, not {text!r}") from None
+
+
+_KINDS: dict[str, Callable[[argparse.Namespace, Samples, Progress], Essence]] = {
+    "essence": _essence,
+    "mlp": _mlp,
+}

@@ -8,11 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ddc.ir import DdcError, Module, Param, digest, dims
 from ddc.ir.exact import Network, Table, tabulate
 
 from .base import Context, Declined
+
+if TYPE_CHECKING:
+    from .local import LocalFacts
 
 # Domains up to this size are enumerated.
 MAX_ROWS = 1 << 24
@@ -26,12 +30,18 @@ class Group:
     table: Table
 
 
+class _TooManyError(Declined):
+    """A cone has more cases than are enumerated."""
+
+
 @dataclass(eq=False)
 class NetworkTables:
     """A network, and the exact tables of all its outputs, by group of equal cones."""
 
     network: Network
     groups: list[Group] = field(default_factory=list[Group])
+    # Where tables are over less than the cone: how it was shown that they are the whole output.
+    local: LocalFacts | None = None
 
     @property
     def inputs_checked(self) -> int:
@@ -66,7 +76,15 @@ def tables_of(module: Module, context: Context, max_rows: int = MAX_ROWS) -> Net
     network = network_of(module, context)
 
     def compute() -> NetworkTables:
-        return NetworkTables(network, list(_groups(module, network, context, max_rows)))
+        try:
+            return NetworkTables(network, list(_groups(module, network, context, max_rows)))
+        except _TooManyError:
+            from .local import local_tables
+
+            found = local_tables(module, network, context)
+            if found is None:
+                raise
+            return found
 
     found: NetworkTables = context.cached("tables", key_of(module), compute)
     return found
@@ -85,7 +103,7 @@ def _groups(module: Module, network: Network, context: Context, max_rows: int) -
         positions: list[int] = cones[outputs[0]].tolist()
         rows = math.prod(len(network.levels[i]) for i in positions)
         if rows > max_rows:
-            raise Declined(_too_many(module, outputs[0], positions, rows, max_rows))
+            raise _TooManyError(_too_many(module, outputs[0], positions, rows, max_rows))
     done = 0
     known: dict[bytes, Table] = {}
     for outputs in by_cone.values():

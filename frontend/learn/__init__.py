@@ -2,5 +2,6 @@
 
 from .checkpoint import write_layers
 from .essence import Essence, Options, learn
+from .provable import TrainOptions, train
 
-__all__ = ["Essence", "Options", "learn", "write_layers"]
+__all__ = ["Essence", "Options", "TrainOptions", "learn", "train", "write_layers"]

@@ -67,7 +67,10 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Essence:
-    """A learned network: layers (weights n_in x n_out, bias), activations, signature."""
+    """A learned network: layers (weights n_in x n_out, bias), activations, signature.
+
+    `subconcepts` is 0 for networks that have none.
+    """
 
     layers: Sequence[Layer]
     activations: Sequence[str]
@@ -94,9 +97,10 @@ class Essence:
     def summary(self) -> str:
         """Return what was learned, in one line."""
         sizes = "-".join(str(len(layer[0])) for layer in self.layers)
+        groups = f"{self.subconcepts} subconcepts, " if self.subconcepts else ""
         return (
             f"{self.input} -> {self.output}: network {sizes}-{self.layers[-1][1].size}, "
-            f"{self.non_zeros} of {self.weights} weights not zero, {self.subconcepts} subconcepts, "
+            f"{self.non_zeros} of {self.weights} weights not zero, {groups}"
             f"{self.right} of {self.samples} samples right"
         )
 

@@ -25,6 +25,8 @@ Source = Callable[[np.random.Generator, int, int], tuple[Ints, Ints]]
 WIDE = 16  # an output of a wider range is scaled
 LOOKED_AT = 250  # steps between two looks at how much is right
 CHUNK = 4096
+SAFE = 0.3  # how far an output may be from its integer where training may stop
+CLOSE = 0.5 - 1e-3  # and where it counts as right: float32 and exact arithmetic differ a little
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class Recurrent:
     h0: Floats
     length: int
     right: int
+    safe: int
     checked: int
     steps: int
-    winners: int
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return the weights by their names in a `ddc.recurrent/1` dict."""
@@ -180,10 +182,10 @@ class _Trainer:
                 group["lr"] = recipe.rate * _schedule(step, recipe.steps)
             optimiser.step()
             if step % LOOKED_AT == 0 or step == recipe.steps:
-                best = max(best, self._trained(step), key=lambda found: found.right / found.checked)
+                best = max(best, self._trained(step), key=_goodness)
                 if progress is not None:
                     progress("training", step / recipe.steps)
-                if best.right == best.checked and best.checked >= recipe.checked:
+                if best.safe == best.checked >= recipe.checked:
                     break
         return best
 
@@ -197,33 +199,32 @@ class _Trainer:
 
     def _trained(self, step: int) -> Recurrent:
         """Return the best seed, judged by as many fresh sequences as it takes to tell."""
-        counts = self._right(CHUNK)
-        best = int(counts.argmax())
-        winners = int((counts == CHUNK).sum())
-        right, checked = int(counts[best]), CHUNK
-        while right == checked and checked < self.recipe.checked:
-            more = self._right(CHUNK)
-            right, checked = right + int(more[best]), checked + CHUNK
+        right, safe = self._counts(CHUNK)
+        best = int((right + safe / (CHUNK + 1)).argmax())
+        found, sure, checked = int(right[best]), int(safe[best]), CHUNK
+        while found == checked and checked < self.recipe.checked:
+            more, surer = self._counts(CHUNK)
+            found, sure = found + int(more[best]), sure + int(surer[best])
+            checked += CHUNK
         return Recurrent(
             self._folded(self.f, best, True),
             self._folded(self.g, best, False),
             np.zeros(self.recipe.hidden),
             self.length,
-            right,
+            found,
+            sure,
             checked,
             step,
-            winners,
         )
 
-    def _right(self, rows: int) -> NDArray[np.int64]:
+    def _counts(self, rows: int) -> tuple[Ints, Ints]:
+        """Return how many fresh sequences each seed gets right, and right by a margin."""
         torch = self.torch
         with torch.no_grad():
             x, wanted = self.batch(rows, self.length)
-            off = (self.forward(x) - wanted) * self.unit
-            # A margin, since float32 and the exact arithmetic of the weights differ a little.
-            right = (off.abs() < 0.5 - 1e-3).all(dim=3).all(dim=1)
-        counts: NDArray[np.int64] = right.sum(dim=1).numpy()
-        return counts
+            off = ((self.forward(x) - wanted) * self.unit).abs().amax(dim=(1, 3))
+        counts = [(off < limit).sum(dim=1).numpy() for limit in (CLOSE, SAFE)]
+        return counts[0], counts[1]
 
     def _folded(
         self, layers: list[tuple[Any, Any]], seed: int, first: bool
@@ -246,6 +247,10 @@ class _Trainer:
             weight, bias = found[-1]
             found[-1] = weight * self.unit, bias * self.unit
         return tuple(found)
+
+
+def _goodness(found: Recurrent) -> tuple[float, float]:
+    return found.right / found.checked, found.safe / found.checked
 
 
 def _schedule(step: int, steps: int) -> float:

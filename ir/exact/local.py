@@ -26,6 +26,7 @@ MOST_BOXES = 1 << 10  # of one output that are open at a time
 ROUNDS = 24
 PROBES = 256  # rows on which the few inputs are guessed
 RARE = 1 / 64  # share of rows on which a change of an input that matters changes the output
+FAINT = 1 / 16  # the same as a share of the input that matters most
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,8 @@ def likely_inputs(network: Network, seed: int = 0) -> list[tuple[int, ...]]:
         step = generator.integers(1, max(2, len(few)), PROBES)
         moved[:, i] = np.asarray(few)[(place + step) % len(few)]
         changed[:, i] = (decide(network, moved) != before).mean(0)
-    return [tuple(np.flatnonzero(row > RARE).tolist()) for row in changed]
+    least = np.maximum(RARE, FAINT * changed.max(1, initial=0.0))
+    return [tuple(np.flatnonzero(row > some).tolist()) for row, some in zip(changed, least)]
 
 
 def prove_local(
