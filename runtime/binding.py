@@ -37,7 +37,12 @@ class Binding:
     """
 
     def __init__(
-        self, function: Function, kernel: Kernel, address: int, keep: Any = None, single: bool = False
+        self,
+        function: Function,
+        kernel: Kernel,
+        address: int,
+        keep: Any = None,
+        single: bool = False,
     ) -> None:
         self.function = function
         self.kernel = kernel

@@ -30,12 +30,12 @@ Progress = Callable[[int, int], None]
 
 LARGEST_PASS = 12  # steps of one pass over a row
 REGISTERS = {512: 32, 256: 16, 128: 16, 64: 12}
-ROWS_AT_ONCE = {512: 4, 256: 2, 128: 1, 64: 1}
+ROWS_AT_ONCE = {512: 8, 256: 2, 128: 1, 64: 1}
 NEAR_CACHE = 1 << 20  # bytes that stay close to a core
-FAR_CACHE = 8 << 20  # bytes; beyond this several steps are made per pass over memory
+FAR_CACHE = 24 << 20  # bytes; beyond this several steps are made per pass over memory
 TILED_STEPS = 4
 FEWEST_ROWS = 4  # of a segment: with fewer, its ghosts are most of the work
-STEP_TILE = 64  # columns at a time, so that the rows around stay in the first cache
+STEP_TILE = 256  # columns at a time, so that the rows around stay in the first cache
 SIMPLE_RULE = 24  # gates; a pass of many steps with more would not keep them in registers
 
 

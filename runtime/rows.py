@@ -71,7 +71,9 @@ class LogicKernel:
 
     def into(self, columns: NDArray[np.uint8], out: NDArray[np.uint8], rows: int) -> None:
         """Write the results' packed columns."""
-        self.call(columns.ctypes.data, out.ctypes.data, self.stride(rows), 0, -(-rows // self.lanes))
+        self.call(
+            columns.ctypes.data, out.ctypes.data, self.stride(rows), 0, -(-rows // self.lanes)
+        )
 
 
 class NotLogic(Exception):

@@ -43,9 +43,7 @@ class SequenceKernel:
         signature = ctypes.CFUNCTYPE(
             ctypes.c_int64, *[ctypes.c_void_p] * pointers, *[ctypes.c_int64] * 3
         )
-        self.call = _native(
-            sequence_kernel(machine, self.yields), signature, cpu or host(), cache
-        )
+        self.call = _native(sequence_kernel(machine, self.yields), signature, cpu or host(), cache)
 
     def run(self, digits: Sequence[NDArray[np.uint8]], outputs: Sequence[NDArray[np.uint8]]) -> int:
         """Return the last state; inputs are contiguous digits, outputs places among the values."""
@@ -88,9 +86,7 @@ class BatchKernel:
         text = batch_kernel(machine, self.yields, self.lanes)
         self.call = _native(text, signature, chosen, cache)
 
-    def run(
-        self, inputs: int, outputs: int, states: int, steps: int, vectors: int
-    ) -> None:
+    def run(self, inputs: int, outputs: int, states: int, steps: int, vectors: int) -> None:
         """Run on planes at aligned addresses; see `batch_kernel` for their order."""
         self.call(inputs, outputs, states, steps, vectors)
 

@@ -71,7 +71,14 @@ def sequence_kernel(machine: Machine, outputs: Sequence[int]) -> str:
     w.line(f"ret i64 {rest.finals[0]}")
     shown = ", ".join([*names, "i64 %from", "i64 %count", "i64 %start"])
     return "\n".join(
-        [*globals_, f"define i64 @run({shown}) #0 {{", w.text(), "}", "attributes #0 = { nounwind }", ""]
+        [
+            *globals_,
+            f"define i64 @run({shown}) #0 {{",
+            w.text(),
+            "}",
+            "attributes #0 = { nounwind }",
+            "",
+        ]
     )
 
 
@@ -136,7 +143,9 @@ def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
         with w.loop("0", "%steps", "t", carried=carried) as time:
             registers = dict(enumerate(time.values))
             for k in range(given):
-                registers[bits + k] = _read(w, type_, "%inputs", time.var, column.var, given, k, lanes)
+                registers[bits + k] = _read(
+                    w, type_, "%inputs", time.var, column.var, given, k, lanes
+                )
             if lanes == 512:
                 known: dict[object, str] = {}
                 values = [
@@ -155,7 +164,9 @@ def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
             place = w.let(f"getelementptr inbounds {type_}, ptr %states, i64 {at}")
             w.line(f"store {type_} {value}, ptr {place}, align {lanes // 8}")
     w.line("ret void")
-    names = "ptr noalias %inputs, ptr noalias %outputs, ptr noalias %states, i64 %steps, i64 %vectors"
+    names = (
+        "ptr noalias %inputs, ptr noalias %outputs, ptr noalias %states, i64 %steps, i64 %vectors"
+    )
     return "\n".join(
         [
             f"define void @run({names}) #0 {{",
@@ -168,9 +179,7 @@ def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
     )
 
 
-def _plane(
-    w: Writer, type_: str, base: str, time: str, column: str, count: int, k: int
-) -> str:
+def _plane(w: Writer, type_: str, base: str, time: str, column: str, count: int, k: int) -> str:
     """Return the address of a plane: column by column, time by time, one vector each."""
     start = w.let(f"mul nsw i64 {column}, %steps")
     at = w.let(f"add nsw i64 {start}, {time}")
@@ -200,13 +209,17 @@ def adder_kernel() -> str:
             place = w.let(f"getelementptr inbounds i64, ptr %{name}, i64 {at}")
             operands.append(w.let(f"load {wide}, ptr {place}, align 8"))
         width = wide[1:]
-        first = w.let(f"call {{ {wide}, i1 }} @llvm.uadd.with.overflow.i{width}"
-                      f"({wide} {operands[0]}, {wide} {operands[1]})")
+        first = w.let(
+            f"call {{ {wide}, i1 }} @llvm.uadd.with.overflow.i{width}"
+            f"({wide} {operands[0]}, {wide} {operands[1]})"
+        )
         total = w.let(f"extractvalue {{ {wide}, i1 }} {first}, 0")
         over = w.let(f"extractvalue {{ {wide}, i1 }} {first}, 1")
         more = w.let(f"zext i1 {carry} to {wide}")
-        second = w.let(f"call {{ {wide}, i1 }} @llvm.uadd.with.overflow.i{width}"
-                       f"({wide} {total}, {wide} {more})")
+        second = w.let(
+            f"call {{ {wide}, i1 }} @llvm.uadd.with.overflow.i{width}"
+            f"({wide} {total}, {wide} {more})"
+        )
         total = w.let(f"extractvalue {{ {wide}, i1 }} {second}, 0")
         again = w.let(f"extractvalue {{ {wide}, i1 }} {second}, 1")
         place = w.let(f"getelementptr inbounds i64, ptr %sum, i64 {at}")

@@ -11,8 +11,6 @@ from .luts import Recipe, recipe
 from .text import Writer
 
 
-
-
 def columns_kernel(gates: Gates, outputs: Sequence[int], lanes: int) -> str:
     """Return `run(inputs, outputs, stride, first, end)`: vectors `first..end` of every column.
 
@@ -26,7 +24,9 @@ def columns_kernel(gates: Gates, outputs: Sequence[int], lanes: int) -> str:
     bases: dict[int, str] = {}
     for node in variables:
         place = w.let(f"mul nsw i64 %stride, {gates.left[node]}")
-        bases[gates.left[node]] = w.let(f"getelementptr {type_}, ptr %inputs, i64 {place}", "column")
+        bases[gates.left[node]] = w.let(
+            f"getelementptr {type_}, ptr %inputs, i64 {place}", "column"
+        )
     targets: list[str] = []
     for k in range(len(outputs)):
         place = w.let(f"mul nsw i64 %stride, {k}")

@@ -27,6 +27,7 @@ PARAMETERS = (
     "bytes", "offsets", "grid", "long", "pitch", "ghost",
 )  # fmt: skip
 BLOCK = 64  # cells of each segment that are transposed at a time
+GROUP = 4  # blocks that are read together
 
 
 @dataclass(frozen=True)
@@ -358,27 +359,38 @@ def conversions(packed: Packed) -> str:
 def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
     v = _Vectors(packed.lanes)
     w = v.w
-    buffer = w.alloca(f"[{BLOCK} x {v.type}]", "block").replace("align 16", "align 64")
+    buffer = w.alloca(f"[{GROUP * BLOCK} x {v.type}]", "block")
     w.entry[-1] = w.entry[-1].replace("align 16", "align 64")
     blocks = w.let(f"add nsw i64 %columns, {BLOCK - 1}")
     blocks = w.let(f"sdiv i64 {blocks}, {BLOCK}")
+    final = w.let(f"sub nsw i64 {blocks}, 1")
     latest = w.let(f"sub nsw i64 %columns, {BLOCK}")
-    with w.loop("0", "%rows", "row") as row, w.loop("0", blocks, "block") as block:
-        wish = w.let(f"mul nsw i64 {block.var}, {BLOCK}")
+
+    def column(group: str, k: int) -> str:
+        """Return where a block begins; the last one overlaps the one before it."""
+        number = v.add(group, k)
+        beyond = w.let(f"icmp sgt i64 {number}, {final}")
+        number = w.let(f"select i1 {beyond}, i64 {final}, i64 {number}")
+        wish = w.let(f"mul nsw i64 {number}, {BLOCK}")
         late = w.let(f"icmp sgt i64 {wish}, {latest}")
-        # The last block overlaps the one before it.
-        x = w.let(f"select i1 {late}, i64 {latest}, i64 {wish}", "x")
-        shift = w.let(f"mul nsw i64 {row.var}, %pitch")
-        shift = w.let(f"add nsw i64 {shift}, {x}", "shift")
-        place = v.at("%grid", cell(v, row.var, x))
+        return w.let(f"select i1 {late}, i64 {latest}, i64 {wish}", "x")
+
+    with w.loop("0", "%rows", "row") as row, w.loop("0", blocks, "block", str(GROUP)) as group:
+        columns = [column(group.var, k) for k in range(GROUP)]
+        line = w.let(f"mul nsw i64 {row.var}, %pitch")
+        shifts = [w.let(f"add nsw i64 {line}, {x}", "shift") for x in columns]
+        parts = [v.at(buffer, str(k * BLOCK)) for k in range(GROUP)]
         if to_lanes:
-            _bytes_to_words(v, buffer, shift, read=True)
-            _transpose(v, buffer)
-            _copy(v, buffer, place)
-        else:
-            _copy(v, place, buffer)
-            _transpose(v, buffer)
-            _bytes_to_words(v, buffer, shift, read=False)
+            _bytes_to_words(v, parts, shifts, read=True)
+        for part, x in zip(parts, columns):
+            place = v.at("%grid", cell(v, row.var, x))
+            if not to_lanes:
+                _copy(v, place, part)
+            _transpose(v, part)
+            if to_lanes:
+                _copy(v, part, place)
+        if not to_lanes:
+            _bytes_to_words(v, parts, shifts, read=False)
     names = (
         "ptr %bytes", "ptr %offsets", "ptr %grid", "i64 %rows", "i64 %columns", "i64 %pitch",
         "i64 %stride",
@@ -386,30 +398,35 @@ def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
     return _function(name, names, w)
 
 
-def _bytes_to_words(v: _Vectors, buffer: str, shift: str, read: bool) -> None:
-    """Move 64 cells of every lane between bytes and the lane's word of the block."""
+def _bytes_to_words(v: _Vectors, buffers: Sequence[str], shifts: Sequence[str], read: bool) -> None:
+    """Move 64 cells of every lane and block between bytes and the lane's word of the block.
+
+    Blocks side by side are moved together: of a segment, far from the others in memory, several
+    cache lines in a row are then touched at once.
+    """
     w = v.w
     with w.loop("0", str(v.lanes), "lane") as lane:
         offset = w.let(f"getelementptr inbounds i64, ptr %offsets, i64 {lane.var}")
         first = w.let(f"load i64, ptr {offset}, align 8")
-        byte = w.let(f"add nsw i64 {first}, {shift}")
-        place = w.let(f"getelementptr inbounds i8, ptr %bytes, i64 {byte}")
         # Word `lane / 64` of vector `lane % 64`.
         vector = w.let(f"and i64 {lane.var}, 63")
         word = w.let(f"lshr i64 {lane.var}, 6")
         at = w.let(f"mul nsw i64 {vector}, {v.lanes // 64}")
         at = w.let(f"add nsw i64 {at}, {word}")
-        slot = w.let(f"getelementptr inbounds i64, ptr {buffer}, i64 {at}")
-        if read:
-            cells = w.let(f"load <64 x i8>, ptr {place}, align 1")
-            alive = w.let(f"icmp ne <64 x i8> {cells}, zeroinitializer")
-            bits = w.let(f"bitcast <64 x i1> {alive} to i64")
-            w.line(f"store i64 {bits}, ptr {slot}, align 8")
-        else:
-            bits = w.let(f"load i64, ptr {slot}, align 8")
-            alive = w.let(f"bitcast i64 {bits} to <64 x i1>")
-            cells = w.let(f"zext <64 x i1> {alive} to <64 x i8>")
-            w.line(f"store <64 x i8> {cells}, ptr {place}, align 1")
+        for buffer, shift in zip(buffers, shifts):
+            byte = w.let(f"add nsw i64 {first}, {shift}")
+            place = w.let(f"getelementptr inbounds i8, ptr %bytes, i64 {byte}")
+            slot = w.let(f"getelementptr inbounds i64, ptr {buffer}, i64 {at}")
+            if read:
+                cells = w.let(f"load <64 x i8>, ptr {place}, align 1")
+                alive = w.let(f"icmp ne <64 x i8> {cells}, zeroinitializer")
+                bits = w.let(f"bitcast <64 x i1> {alive} to i64")
+                w.line(f"store i64 {bits}, ptr {slot}, align 8")
+            else:
+                bits = w.let(f"load i64, ptr {slot}, align 8")
+                alive = w.let(f"bitcast i64 {bits} to <64 x i1>")
+                cells = w.let(f"zext <64 x i1> {alive} to <64 x i8>")
+                w.line(f"store <64 x i8> {cells}, ptr {place}, align 1")
 
 
 def _transpose(v: _Vectors, buffer: str) -> None:

@@ -154,7 +154,9 @@ class Unit:
             if kernel.returned is not None:
                 output = kernel.outputs[0]
                 place = f"%{quoted(f'out.{output.name}')}"
-                w.line(f"store {self.types[output.type]} {self.value(kernel.returned)}, ptr {place}")
+                w.line(
+                    f"store {self.types[output.type]} {self.value(kernel.returned)}, ptr {place}"
+                )
             w.line(f"ret i32 {w.let(f'load i32, ptr {self.flag}')}")
         result = "i32" if kernel.checked else self.result()
         return f"{self.head(self.symbol, result, by_pointer)}\n{w.text()}\n}}"
