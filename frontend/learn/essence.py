@@ -82,7 +82,9 @@ class Essence:
 
     def decide(self, rows: NDArray[np.generic]) -> Floats:
         """Return decisions [samples, outputs] on rows [samples, inputs]; argmax as one-hot."""
-        return _decided(_sums(self.layers, self.activations, rows.astype(np.float64)), self.output)
+        return _decided(
+            evaluate(self.layers, self.activations, rows.astype(np.float64)), self.output
+        )
 
     @property
     def weights(self) -> int:
@@ -132,7 +134,7 @@ def learn(
     name = "sign" if options.symbolic else "tanh"
     if not options.symbolic:
         layers[1] = _steep(layers, data, parts)
-    said = _sums([*layers, _identity(len(units))], [name, name, "linear"], data.rows)
+    said = evaluate([*layers, _identity(len(units))], [name, name, "linear"], data.rows)
     layers.append(_concepts(said, data, parts, options, progress))
     layers = _heard(layers)
     last = "sigmoid" if data.output == "raw" else "linear"
@@ -263,14 +265,15 @@ def _logits(data: Table) -> Floats:
 
 _ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "sign": sign,
+    "relu": lambda sums: np.maximum(sums, 0.0),
     "tanh": lambda sums: np.asarray(np.tanh(sums)),
     "linear": lambda sums: sums,
     "sigmoid": lambda sums: 0.5 + 0.5 * np.tanh(sums / 2),
 }
 
 
-def _sums(layers: Sequence[Layer], activations: Sequence[str], rows: Floats) -> Floats:
-    """Evaluate layers on rows."""
+def evaluate(layers: Sequence[Layer], activations: Sequence[str], rows: Floats) -> Floats:
+    """Evaluate layers on rows [samples, inputs]."""
     values = rows
     for (weights, bias), name in zip(layers, activations, strict=True):
         values = _ACTIVATIONS[name](values @ weights + bias)
@@ -303,6 +306,6 @@ def _wrong(values: Floats, data: Table) -> int:
 def _measured(
     data: Table, layers: Sequence[Layer], activations: Sequence[str], parts: int
 ) -> Essence:
-    wrong = _wrong(_sums(layers, activations, data.rows), data)
+    wrong = _wrong(evaluate(layers, activations, data.rows), data)
     count = len(data.rows)
     return Essence(layers, activations, data.input, data.output, parts, count, count - wrong)

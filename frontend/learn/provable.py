@@ -7,18 +7,14 @@ exactly zero, and linear bounds then prove on which inputs an output depends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ddc.frontend.samples import Samples
 from ddc.ir import DdcError
 
 from .data import table
-from .essence import Essence
+from .essence import Essence, evaluate
 from .separate import Floats
 from .subconcepts import Progress
 
@@ -70,9 +66,9 @@ def train(
         raise DdcError(f"all {data.given} samples have one label: there is nothing to tell apart")
     layers = _trained(data.rows, data.targets, options, progress)
     names = [options.activation] * len(options.hidden) + ["linear"]
-    wrong = _wrong(layers, options.activation, data.rows, data.targets)
-    count = len(data.rows)
-    return Essence(layers, names, data.input, "step", 0, count, count - wrong)
+    decided = evaluate(layers, names, data.rows) > 0
+    right = int((decided == data.targets).all(1).sum())
+    return Essence(layers, names, data.input, "step", 0, len(data.rows), right)
 
 
 def _trained(
@@ -117,7 +113,7 @@ def _steps(
         if progress is not None and step % REPORT == 0:
             progress("training", step / options.steps)
     return [
-        (layer.weight.detach().numpy().T.astype(float), layer.bias.detach().numpy().astype(float))
+        tuple(part.detach().numpy().T.astype(float) + 0.0 for part in (layer.weight, layer.bias))
         for layer in layers[::2]
     ]
 
@@ -132,14 +128,3 @@ def _torch() -> Any:
     except ImportError:
         raise DdcError(TORCH) from None
     return torch
-
-
-def _wrong(
-    layers: Sequence[tuple[Floats, Floats]], activation: str, rows: Floats, targets: Floats
-) -> int:
-    values: NDArray[np.float64] = rows
-    for weights, bias in layers[:-1]:
-        sums = values @ weights + bias
-        values = np.maximum(sums, 0) if activation == "relu" else np.tanh(sums)
-    decided = values @ layers[-1][0] + layers[-1][1] > 0
-    return int((decided != targets).any(1).sum())
