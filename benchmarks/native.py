@@ -27,14 +27,12 @@ from ddc import ir
 from ddc.backends import c
 from ddc.backends.llvm.machine import Cpu, host
 from ddc.backends.lowering.machine import machine_of
-from ddc.backends.lowering.rows import rows_of
 from ddc.backends.lowering.stencil import stencil_of
 from ddc.ir.interpreter import run_batch
-from ddc.runtime import grid
 from ddc.runtime.cache import ObjectCache
-from ddc.runtime.grid import PackedGrid, kernels_of, layout_of, packed_steps, widest
+from ddc.runtime.grid import PackedGrid, aligned, kernels_of, layout_of, packed_steps, widest
 from ddc.runtime.jit import code_of, compile_module, linked
-from ddc.runtime.rows import LogicKernel
+from ddc.runtime.rows import LogicKernel, SingleKernel
 from ddc.runtime.sequence import BatchKernel, SequenceKernel, adder
 
 ROUNDS = 5
@@ -360,8 +358,8 @@ def n7(cpu: Cpu) -> list[Figure]:
     planes = np.packbits(
         sample.reshape(vectors, lanes, 64).transpose(0, 2, 1), axis=2, bitorder="little"
     )
-    inputs = grid._aligned(vectors * steps * lanes // 8)
-    states = grid._aligned(vectors * kernel.planes * lanes // 8)
+    inputs = aligned(vectors * steps * lanes // 8)
+    states = aligned(vectors * kernel.planes * lanes // 8)
     inputs[: planes.size] = planes.ravel()
     kernel.run(inputs.ctypes.data, 0, states.ctypes.data, 64, vectors)
     bits = np.unpackbits(
@@ -429,7 +427,7 @@ def n8(cpu: Cpu) -> list[Figure]:
     (got,) = kernel.run(kernel.columns(bits), sample)
     assert np.array_equal(np.unpackbits(got, bitorder="little")[:sample], expected)
     columns = kernel.columns(random_bits((rows, 32)))
-    out = grid._aligned(columns.shape[1]).reshape(1, -1)
+    out = aligned(columns.shape[1]).reshape(1, -1)
     torch.set_num_threads(1)
     net = torch.nn.Sequential(
         torch.nn.Linear(32, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU(),
@@ -476,42 +474,33 @@ def numba_read(words: Any) -> Any:
 
 def n9(cpu: Cpu) -> list[Figure]:
     module = ir.parse(float_rules())
-    mapped = rows_of(module)
-    assert mapped is not None
-    binding = compile_module(mapped, cpu, single=True)
-    rows = 2_000_000
+    kernel = SingleKernel(module, cpu)
+    rows = 2_000_001
     x = np.random.default_rng(3).normal(size=(rows, 32)).astype(np.float32)
     out = np.empty(rows, np.uint8)
-    arguments = (rows, x.ctypes.data, out.ctypes.data)
-    binding.call(*arguments)
-    (expected,) = run_batch(module, {"x": x[:2000].astype(np.float64)})
-    assert np.array_equal(out[:2000], expected)
+    (expected,) = run_batch(module, {"x": x[-2000:].astype(np.float64)})
+    assert np.array_equal(kernel.run(x)[-2000:], expected)
     words = x.view(np.uint64).ravel()
-    ratio = faster(lambda: binding.call(*arguments), lambda: numba_read(words))
+    ratio = faster(lambda: kernel.into(x, out), lambda: numba_read(words), rounds=9)
     return [Figure("N9", "float threshold rules, row-major / read bandwidth", ratio, 0.8)]
 
 
 def n10(cpu: Cpu) -> list[Figure]:
     knots, heights = np.linspace(-4, 4, 16), np.sin(np.linspace(0, 3, 16))
     pairs = ", ".join(f"({float(a)!r}, {float(b)!r})" for a, b in zip(knots, heights))
-    module = ir.parse(
-        f"func @f(%x: real) -> (%y: real) {{\n  %y = curve %x knots [{pairs}]\n  return %y\n}}"
-    )
-    mapped = rows_of(module)
-    assert mapped is not None
-    binding = compile_module(mapped, cpu, single=True)
+    body = f"  %y = curve %x knots [{pairs}]\n  return %y"
+    kernel = SingleKernel(ir.parse(f"func @f(%x: real) -> (%y: real) {{\n{body}\n}}"), cpu)
     size = 1 << 18
     x = np.random.default_rng(0).uniform(-5, 5, size).astype(np.float32)
     out, wide = np.empty(size, np.float32), x.astype(np.float64)
-    arguments = (size, x.ctypes.data, out.ctypes.data)
-    binding.call(*arguments)
-    error = float(np.abs(out - np.interp(wide, knots, heights)).max())
+    error = float(np.abs(kernel.run(x) - np.interp(wide, knots, heights)).max())
     assert error < 2e-6, error
-    ratio = faster(
-        lambda: [binding.call(*arguments) for _ in range(20)],
-        lambda: np.interp(wide, knots, heights),
-        20,
-    )
+
+    def ours() -> None:
+        for _ in range(20):
+            kernel.into(x, out)
+
+    ratio = faster(ours, lambda: np.interp(wide, knots, heights), 20)
     return [Figure("N10", "16-knot curve / np.interp", ratio, 40, f"error {error:.1e}")]
 
 

@@ -182,9 +182,9 @@ class PackedGrid:
         unit = 1 if len(shape) == 1 else shape[1]
         self.offsets = np.ascontiguousarray(starts[:-1] * unit)
         long = np.diff(starts) == layout.rows
-        self.long = _aligned(layout.lanes // 8)
+        self.long = aligned(layout.lanes // 8)
         self.long[:] = np.packbits(long, bitorder="little")
-        self.current = _aligned(layout.bytes)
+        self.current = aligned(layout.bytes)
         self.spare: NDArray[np.uint8] | None = None
         self.scratch: list[NDArray[np.uint8]] = []
 
@@ -248,7 +248,7 @@ class PackedGrid:
             function(place, place, 0, layout.rows)
             return
         if self.spare is None:
-            self.spare = _aligned(layout.bytes)
+            self.spare = aligned(layout.bytes)
         if len(self.shape) == 1:
             self._rows(function, pool, threads)
         else:
@@ -273,7 +273,7 @@ class PackedGrid:
             reach = max(1, *self.kernels.stencil.radius)
             ghost = layout.steps * reach
             vectors = 2 * (layout.rows + 2 * ghost) * (layout.tile + 2 * ghost)
-            self.scratch.append(_aligned(vectors * layout.lanes // 8 if layout.steps > 1 else 64))
+            self.scratch.append(aligned(vectors * layout.lanes // 8 if layout.steps > 1 else 64))
         cuts = [count * k // threads for k in range(threads + 1)]
         source, target = self._first(self.current), self._first(self.spare)
         jobs = [
@@ -293,7 +293,7 @@ def _run(function: Any, jobs: Sequence[tuple[int, ...]], pool: ThreadPoolExecuto
         future.result()
 
 
-def _aligned(size: int) -> NDArray[np.uint8]:
+def aligned(size: int) -> NDArray[np.uint8]:
     """Return uninitialised memory that begins at a cache line."""
     raw = np.empty(size + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64

@@ -1,4 +1,4 @@
-"""Logic over millions of rows of bits, in packed columns."""
+"""Programs over millions of rows: logic in packed columns of bits, rules and curves on singles."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 
 from ddc.backends.llvm.columns import columns_kernel
 from ddc.backends.llvm.machine import Cpu, host
-from ddc.ir import Module, dims, element, is_bit
+from ddc.backends.llvm.single_rows import CHUNK, curve_kernel, threshold_kernel
+from ddc.backends.lowering.rows import rows_of
+from ddc.ir import DdcError, Module, dims, element, is_bit
 from ddc.ir.equivalence.circuit import Circuit, TooLargeError, UnsupportedError
 from ddc.ir.equivalence.gates import Gates, TooManyGatesError
 from ddc.ir.equivalence.lower import Lowering, NotLoweredError
 from ddc.ir.equivalence.unroll import input_nodes, unroll
 
+from .binding import Binding
 from .cache import ObjectCache
-from .grid import _aligned, widest
-from .jit import code_of, linked
+from .grid import aligned, widest
+from .jit import code_of, compile_module, linked
 
 
 class LogicKernel:
@@ -47,7 +50,7 @@ class LogicKernel:
         address, library = linked(code_of(self.text, chosen, 1, False, store), "run")
         signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3)
         self.call: Any = signature(address)
-        self.call.library = library
+        self.library = library
 
     def stride(self, rows: int) -> int:
         """Return the vectors of a column; an odd number, so that columns share no cache set."""
@@ -57,7 +60,7 @@ class LogicKernel:
         """Return rows of zeros and ones [rows, inputs] as packed columns, ready for `run`."""
         rows, count = bits.shape
         width = self.stride(rows) * self.lanes // 8
-        packed = _aligned(count * width).reshape(count, width)
+        packed = aligned(count * width).reshape(count, width)
         packed[:] = 0
         packed[:, : (rows + 7) // 8] = np.packbits(bits.T, axis=1, bitorder="little")
         return packed
@@ -65,7 +68,7 @@ class LogicKernel:
     def run(self, columns: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:
         """Return the results' packed columns."""
         width = columns.shape[1]
-        out = _aligned(self.outputs * width).reshape(self.outputs, width)
+        out = aligned(self.outputs * width).reshape(self.outputs, width)
         self.into(columns, out, rows)
         return out
 
@@ -78,3 +81,69 @@ class LogicKernel:
 
 class NotLogic(Exception):
     """The program is not a function of bits of fixed shape."""
+
+
+class SingleKernel:
+    """A program of one input over rows of single-precision numbers.
+
+    Rules on thresholds are exact: each number is compared as what it is. Other programs compute
+    in single precision, so this is only for those who ask for it.
+    """
+
+    def __init__(self, module: Module, cpu: Cpu | None = None, cache: bool = True) -> None:
+        """Raise `DdcError` for a program that is not over rows of one real input."""
+        entry = module.entry
+        if len(entry.params) != 1 or len(entry.results) != 1:
+            raise DdcError("a program over rows of single precision has one input and one result")
+        chosen = cpu or host()
+        wide = widest(chosen) == 512
+        self.param = entry.params[0]
+        self.shape = tuple(d.const for d in dims(self.param.type))
+        self.result: np.dtype[Any] = np.dtype(np.float32)
+        rules = threshold_kernel(module) if wide else None
+        text = rules or (curve_kernel(module) if wide else None)
+        self.block = CHUNK if rules is not None else 1
+        self.binding: Binding | None = None
+        if text is None:
+            mapped = rows_of(module)
+            if mapped is None:
+                raise DdcError("this program does not run over rows")
+            self.binding = compile_module(mapped, chosen, cache, single=True)
+            self.result = self.binding.dtype(self.binding.kernel.outputs[0].type)
+            return
+        if rules is not None:
+            self.result = np.dtype(np.uint8)
+        store = ObjectCache.standard() if cache else None
+        address, library = linked(code_of(text, chosen, 2, False, store), "run")
+        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64)
+        self.call: Any = signature(address)
+        self.library = library
+
+    def run(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the result of every row.
+
+        Raises `DdcError` for an array of another shape or dtype, and for a NaN.
+        """
+        if x.dtype != np.float32 or x.shape[1:] != self.shape or x.ndim != len(self.shape) + 1:
+            raise DdcError(f"%{self.param.name} takes rows of {self.param.type} as float32")
+        if bool(np.isnan(x).any()):
+            raise DdcError(f"%{self.param.name} holds nan, which is no {element(self.param.type)}")
+        given, out = np.ascontiguousarray(x), np.empty(len(x), dtype=self.result)
+        self.into(given, out)
+        return out
+
+    def into(self, x: NDArray[np.float32], out: NDArray[Any]) -> None:
+        """Write the results of contiguous rows that are known to be good."""
+        rows = len(x)
+        if self.binding is not None:
+            self.binding.call(rows, x.ctypes.data, out.ctypes.data)
+            return
+        whole = rows - rows % self.block
+        if whole:
+            self.call(x.ctypes.data, out.ctypes.data, whole)
+        if whole < rows:  # the rest in a block of its own
+            last = np.zeros((self.block, *x.shape[1:]), dtype=np.float32)
+            last[: rows - whole] = x[whole:]
+            made = np.empty(self.block, dtype=self.result)
+            self.call(last.ctypes.data, made.ctypes.data, self.block)
+            out[whole:] = made[: rows - whole]

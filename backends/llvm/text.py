@@ -36,7 +36,7 @@ class Writer:
     def __init__(self) -> None:
         self.entry: list[str] = []  # allocas
         self.lines: list[str] = []
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, int] = {"entry": 1}  # the label of the first block
         self.block = "entry"
 
     def name(self, wish: str) -> str:

@@ -334,6 +334,8 @@ class Unit:
         return w.let(f"select i1 {first}, {type_} {a}, {type_} {b}", wish)
 
     def comparison(self, expr: Cmp, wish: str) -> str:
+        if self.single and expr.a.type == "f64":
+            expr = _single_comparison(expr)
         a, b = self.value(expr.a), self.value(expr.b)
         if expr.a.type == "f64":
             return self.writer.let(f"fcmp {_ORDERED[expr.op]} {self.real} {a}, {b}", wish)
@@ -462,6 +464,29 @@ class Unit:
         sloped = w.let(f"fadd {self.real} {height}, {rise}")
         flat = w.let(f"fcmp oeq {self.real} {slope}, {self.literal(0.0)}")
         return w.let(f"select i1 {flat}, {self.real} {height}, {self.real} {sloped}", wish)
+
+
+def least_single(value: float, strict: bool) -> float:
+    """Return the least single-precision number at or (strictly) above a number."""
+    near = np.float32(value)
+    if float(near) < value or (strict and float(near) == value):
+        near = np.nextafter(near, np.float32(np.inf))
+    return float(near)
+
+
+def _single_comparison(expr: Cmp) -> Cmp:
+    """Return a comparison of a single with a literal that decides as the literal itself would."""
+    mirrored = {"ge": "le", "le": "ge", "gt": "lt", "lt": "gt"}
+    if isinstance(expr.a, Const) and not isinstance(expr.b, Const):
+        expr = Cmp(mirrored.get(expr.op, expr.op), expr.b, expr.a)
+    if not isinstance(expr.b, Const) or not math.isfinite(expr.b.value):
+        return expr
+    cut = float(expr.b.value)
+    if expr.op in mirrored:
+        op = "ge" if expr.op in ("ge", "gt") else "lt"
+        return Cmp(op, expr.a, Const(least_single(cut, expr.op in ("gt", "le")), "f64"))
+    exact = float(np.float32(cut)) == cut
+    return expr if exact else Cmp(expr.op, expr.a, Const(math.nan, "f64"))
 
 
 _EXPRESSIONS: Mapping[type, Any] = {

@@ -111,7 +111,9 @@ def _step(function: Function, op: Op) -> Function | None:
         return None
     scalars = [Param(reads[p.name], element(p.type)) for p in function.params]
     params = [*(Param(s.name, s.type) for s in op.states), *scalars]
-    given = [renamed.get(o, o) if isinstance(o, str) else o for o in (*op.body.nexts, *op.body.yields)]
+    given = [
+        renamed.get(o, o) if isinstance(o, str) else o for o in (*op.body.nexts, *op.body.yields)
+    ]
     bare = Function("step", tuple(params), (), Block(tuple(ops), ()))
     types = value_types(bare, Module((bare,)))
     kinds = [element(types[o]) if isinstance(o, str) else INT for o in given]
@@ -166,6 +168,6 @@ def _explored(
     )
 
 
-def widths(values: Sequence[int]) -> int:
+def widths(values: Sequence[object]) -> int:
     """Return how many bits tell some values apart."""
     return max(1, (len(values) - 1).bit_length())

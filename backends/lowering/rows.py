@@ -47,7 +47,10 @@ def rows_of(module: Module) -> Module | None:
     entry = Function(
         function.name,
         tuple(columns),
-        tuple(Param(r.name, with_dims(r.type, (Affine.symbol(count),))) for r in function.results),
+        tuple(
+            Param(r.name, with_dims(element(r.type), (Affine.symbol(count),)))
+            for r in function.results
+        ),
         Block((mapped,), names),
         (Size(count),),
     )

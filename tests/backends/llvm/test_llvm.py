@@ -124,3 +124,18 @@ func @f<N>(%x: int<0..100>[N]) -> (%total: int<0..>) {
     binding = compile_module(ir.parse(text), cache=False)
     assert not binding.kernel.checked
     assert binding([np.full(1000, 100)])[0] == 100_000
+
+
+def test_names_that_llvm_or_we_use_are_free_to_the_program() -> None:
+    text = """\
+func @f<N>(%entry: int<0..9>[N], %in.N: bit) -> (%out.y: int<0..99>[N]) {
+  %out.y = map %i in 0..N {
+    %i.head = load %entry[%i]
+    %t = mul %i.head, %i.head
+    %next = add %t, %in.N
+    yield %next
+  }
+  return %out.y
+}"""
+    binding = compile_module(ir.parse(text), cache=False)
+    assert binding([np.arange(10), 1])[0].tolist() == [k * k + 1 for k in range(10)]
