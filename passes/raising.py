@@ -14,13 +14,19 @@ RAISERS = ("automaton", "tabulate", "families", "thresholds")
 # Ops that stand for layers and decisions: a function with any of them is a network.
 _NETWORK_FAMILIES = ("network", "decision")
 
+# Layers with weights: a function with any of them is a network, whatever else is in it.
+_WEIGHTED = ("dense", "conv", "scale", "embedding")
+
+# Programs have loops that read entries, and may end in a decision; networks have neither.
+_OF_PROGRAMS = ("map", "reduce", "load")
+
 
 def is_network(module: Module) -> bool:
     """Tell whether the entry is a network that no raiser has taken yet."""
-    return any(
-        op.code in OPS and OPS[op.code].family in _NETWORK_FAMILIES
-        for op in walk(module.entry.body)
-    )
+    codes = {op.code for op in walk(module.entry.body)}
+    if codes.isdisjoint(_WEIGHTED) and not codes.isdisjoint(_OF_PROGRAMS):
+        return False
+    return any(code in OPS and OPS[code].family in _NETWORK_FAMILIES for code in codes)
 
 
 @dataclass(frozen=True)

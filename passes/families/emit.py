@@ -28,14 +28,42 @@ def emit(structure: Structure, plan: Plan) -> Function:
     writer = _Writer(builder, structure.sources, names)
     for number, family in plan.hidden.items():
         names[number] = writer.family(family, structure.sources[number].name)
+    params = [(p.name, p.type) for p in entry.params]
+    results = [(r.name, r.type) for r in entry.results]
+    odds = _odds(plan) if structure.decision == "softmax" else None
+    if odds is not None:
+        result = _two_shares(builder, writer.family(odds, "odds"))
+        return builder.function(entry.name, params, results, [result])
     exact = structure.decision == "argmax"
     parts = [writer.family(family, "result", exact) for family in plan.outputs]
     result = _joined(builder, plan.outputs, structure.shape, parts)
     if structure.decision:
         result = builder.op(structure.decision, result, name=structure.decision)
-    params = [(p.name, p.type) for p in entry.params]
-    results = [(r.name, r.type) for r in entry.results]
     return builder.function(entry.name, params, results, [result])
+
+
+def _odds(plan: Plan) -> Kept | None:
+    """Return the difference of two outputs that were put together, None for other programs."""
+    if not plan.cases or len(plan.outputs) != 2 or any(kept.counts for kept in plan.outputs):
+        return None
+    one, two = plan.outputs
+    if one.scale != two.scale or one.outcomes is not None:
+        return None
+    weights: dict[Term | Part, int] = {}
+    for sign, kept in ((1, one), (-1, two)):
+        for part in kept.parts:
+            plain = replace(part, weight=1)
+            weights[plain] = weights.get(plain, 0) + sign * part.weight
+    parts = tuple(replace(part, weight=w) for part, w in weights.items() if w)
+    return replace(one, parts=parts, bias=one.bias - two.bias)
+
+
+def _two_shares(builder: Builder, odds: Operand) -> Operand:
+    """Return the softmax of two numbers by their difference."""
+    first = builder.op("sigmoid", odds, name="share")
+    against = builder.op("neg", odds, name="against")
+    second = builder.op("sigmoid", against, name="share")
+    return builder.op("pack", first, second, shape=[Affine.of(2)])
 
 
 def _joined(
@@ -257,7 +285,8 @@ class _Unit:
         parts: list[Operand] = []
         for term in family.parts:
             if isinstance(term, Part):
-                amount, factor = self.amount(term, scale), Fraction(term.weight)
+                size = abs(term.weight)
+                amount, factor = self.amount(term, scale * size), Fraction(term.weight, size)
             else:
                 amount, factor = self.amount(term), term.weight * scale
             parts.append(self._times(factor, amount))

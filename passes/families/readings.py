@@ -15,6 +15,7 @@ Reading = tuple[Affine, ...]
 
 _KEEP = ("add", "sub", "neg", "mul", "min", "max", "abs")
 _COMPARE = ("ge", "gt", "le", "lt", "eq", "ne", "sign", "step")
+_ENDS = ("argmax", "softmax", "sigmoid", "not")
 MEETING = frozenset((*_KEEP, *_COMPARE))
 
 
@@ -65,7 +66,7 @@ class _Followers:
                 self.growing.update(op.results)
         elif op.code in ("load", "pack"):
             self.growing.update(op.results)
-        elif op.code not in ("argmax", "softmax", "not"):
+        elif op.code not in _ENDS:
             raise UnreadError(f"'{op.code}' of a count that follows the size")
 
 
