@@ -25,9 +25,11 @@ from ddc.ir import (
     Op,
     Param,
     Size,
+    Type,
     claim,
     dims,
     element,
+    int_bounds,
     operands_of,
     value_types,
     verify,
@@ -59,7 +61,7 @@ class Generalise(Pass):
         entry = module.entry
         if entry.sizes or entry.where is not None:
             return module
-        ties = _Ties(entry, context.signature)
+        ties = _Ties(entry, context.signature, value_types(entry, module))
         symbols = ties.symbols(context)
         if not symbols.names:
             return module
@@ -88,8 +90,11 @@ class _Edge:
 
 
 class _Ties:
-    def __init__(self, function: Function, signature: tuple[Param, ...]) -> None:
+    def __init__(
+        self, function: Function, signature: tuple[Param, ...], types: dict[str, Type]
+    ) -> None:
         self.function = function
+        self.types = types
         self.values: dict[Node, int] = {}
         self.edges: dict[Node, list[_Edge]] = {}
         self.pinned: dict[Node, str] = {}
@@ -203,9 +208,21 @@ class _Ties:
                 others = [o for o in op.operands if o != operand]
                 numbers = [o for o in others if not isinstance(o, str)]
                 free = not numbers or (op.code, numbers[0]) in _SIZE_FREE
+                reason = (
+                    f"the number {numbers[0]} in '{op.code}' could follow the size"
+                    if numbers
+                    else ""
+                )
+                if free and numbers and self._signed(str(operand)):
+                    # At the trained size a tie may be impossible; elsewhere it is undecided.
+                    free, reason = False, "ties at other sizes are not decided by the network"
                 for loop in counts[str(operand)].loops if not free else ():
-                    reason = f"the number {numbers[0]} in '{op.code}' could follow the size"
                     self._pin(("loop", loop.symbol), reason)
+
+    def _signed(self, name: str) -> bool:
+        """Tell whether a value may be negative."""
+        bounds = int_bounds(element(self.types[name]))
+        return bounds is None or bounds[0] is None or bounds[0] < 0
 
     def _tie_results(self) -> None:
         """Tie the loops of a result that read no axis to the only parameter of that shape."""

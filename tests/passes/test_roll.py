@@ -254,3 +254,16 @@ def test_random_families_keep_their_meaning() -> None:
         assert not verify(final)
         for cells in itertools.product((0, 1), repeat=size):
             assert answer(final, x=list(cells)) == answer(module, x=list(cells))
+
+
+def test_ties_of_spins_keep_the_trained_size() -> None:
+    context = Context()
+    spins = module_of(
+        {"s": (Int.of(-1, 1), (5,))},
+        (),
+        lambda at: [("s", (i,)) for i in range(5)],
+        lambda at, given: int(sum(given.values()) > 0),
+    )
+    kept = run_passes(spins, PIPELINE, context)
+    assert sizes(kept) == []
+    assert any("ties at other sizes" in note for note in context.notes)
