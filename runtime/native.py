@@ -6,13 +6,14 @@ the program is run again with Python's ints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ddc.backends.lowering.machine import Machine, machine_of
 from ddc.backends.lowering.nest import entry_dtype
 from ddc.backends.lowering.rows import rows_of
 from ddc.backends.lowering.stencil import Stencil, stencil_of
@@ -24,9 +25,11 @@ from ddc.ir.sizes import solve_sizes
 from .binding import Binding, OverflowReported, stored
 from .engine import function_of
 from .grid import packed_steps
+from .sequence import SequenceKernel, adder, fits_shifts
 
 Progress = Callable[[int, int], None]
 
+LONG_SEQUENCE = 4096  # steps from which code for the automaton pays
 SMALL_INTS = (np.bool_, np.uint8, np.int8)
 
 
@@ -80,6 +83,10 @@ class Runner:
         binding = self.rows if columns and len(inputs) == len(params) else self.binding
         if binding is None or len(inputs) != len(params):
             return self.python(*inputs)
+        if not columns and self.machine is not None and len(inputs[0]) >= LONG_SEQUENCE:
+            results = self._sequence(self.machine, inputs)
+            if results is not None:
+                return results[0] if len(results) == 1 else results
         if columns:
             try:
                 inputs = np.broadcast_arrays(*inputs)
@@ -93,6 +100,34 @@ class Runner:
             return self.python(*inputs)  # the Python function says what is wrong, or can do it
         given = tuple(_returned(r) for r in results)
         return given[0] if len(given) == 1 else given
+
+    @cached_property
+    def machine(self) -> Machine | None:
+        """The automaton that a program over sequences is, where it has few states."""
+        found = machine_of(self.module)
+        return found if found is not None and fits_shifts(found) else None
+
+    @cached_property
+    def sequence(self) -> SequenceKernel:
+        """The automaton's native code."""
+        assert self.machine is not None
+        return SequenceKernel(self.machine)
+
+    def _sequence(self, machine: Machine, inputs: Sequence[Any]) -> tuple[Any, ...] | None:
+        """Return the answer for long sequences; None for input that has to be looked at closer."""
+        arrays = [np.asarray(value) for value in inputs]
+        if any(a.ndim != 1 or a.dtype.kind not in "bui" for a in arrays):
+            return None
+        if len({len(a) for a in arrays}) > 1:
+            return None
+        for array, (_, values) in zip(arrays, machine.inputs):
+            whole = values == tuple(range(len(values)))
+            if not whole or int(array.min()) < 0 or int(array.max()) >= len(values):
+                return None
+        digits = [np.ascontiguousarray(a.astype(np.uint8, copy=False)) for a in arrays]
+        if machine.is_adder:
+            return (_sum(*digits),)
+        return self.sequence.of_digits(digits)
 
     # ------------------------------------------------------------ time stepping
 
@@ -183,6 +218,16 @@ class Runner:
             if progress is not None:
                 progress(step + 1, count)
         return current
+
+
+def _sum(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the sum of two numbers given by their bits, least significant first."""
+    words = -(-len(a) // 64)
+    packed = np.zeros((3, words * 8), dtype=np.uint8)
+    for row, bits in zip(packed, (a, b)):
+        row[: -(-len(a) // 8)] = np.packbits(bits, bitorder="little")
+    adder()(*(row.ctypes.data for row in packed), words)
+    return np.unpackbits(packed[2], count=len(a), bitorder="little").astype(np.int64)
 
 
 def cells_of(param: Any, given: NDArray[Any]) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,10 @@ class SequenceKernel:
             np.searchsorted(np.array(values), given).astype(np.uint8)
             for (_, values), given in zip(self.machine.inputs, inputs)
         ]
+        return self.of_digits(digits)
+
+    def of_digits(self, digits: Sequence[NDArray[np.uint8]]) -> tuple[Any, ...]:
+        """Return the program's results for places in the alphabets, contiguous arrays."""
         made = [np.empty(len(digits[0]), dtype=np.uint8) for _ in self.yields]
         last = self.run(digits, made)
         written = {k: values[out] for k, values, out in zip(self.yields, self.values, made)}
@@ -91,6 +96,7 @@ class BatchKernel:
         self.call(inputs, outputs, states, steps, vectors)
 
 
+@lru_cache(maxsize=2)
 def adder(cache: bool = True) -> Any:
     """Return `add(a, b, sum, words)` on the addresses of long numbers in 64-bit words."""
     signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64)

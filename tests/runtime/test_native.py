@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ddc import ir
+from ddc.ir.interpreter import run
 from ddc.runtime.native import Runner
 from tests.backends.c.test_c import LIFE, RULE30, life_reference
 
@@ -90,3 +91,20 @@ def test_progress_is_told() -> None:
     runner = Runner(ir.parse(RULE30))
     runner.steps(np.zeros(40_000, np.uint8), 30, progress=lambda *s: seen.append(s))
     assert seen[-1] == (30, 30) and all(a[0] < b[0] for a, b in zip(seen, seen[1:]))
+
+
+@pytest.mark.parametrize("size", [5, 10_000, 10_001])
+def test_long_sequences(size: int) -> None:
+    from tests.runtime.test_sequence import ADD, BITS
+
+    rng = np.random.default_rng(size)
+    x, z = rng.integers(0, 2, (2, size), dtype=np.uint8)
+    for text, names in ((ADD, ("a", "b")), (BITS, ("x", "z"))):
+        module = ir.parse(text)
+        got = Runner(module)(x, z)
+        expected = run(module, dict(zip(names, (x, z))))
+        results = (got,) if len(expected) == 1 else got
+        for mine, wanted in zip(results, expected, strict=True):
+            assert np.array_equal(mine, wanted)
+    with pytest.raises(ValueError):
+        Runner(ir.parse(ADD))(x, np.full(size, 2))
