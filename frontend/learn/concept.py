@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .separate import Floats, Ints, Separator, equal_sizes, equalised
+from .separate import Floats, Ints, Separator, distinct, equal_sizes, equalised
 from .subconcepts import Progress
 
 PENALTY = 1000.0
@@ -71,7 +71,8 @@ def soft_targets(said: Floats, logits: Floats) -> Pair:
     Solved over units that say 0 or 1, and without a bias where that reaches the targets: then a
     sample that no unit knows gets even odds. Method: as the essence networks of MAX-SAT.
     """
-    ones = (said + 1) / 2
+    both = distinct(np.hstack([(said + 1) / 2, logits]))
+    ones, logits = both[:, : said.shape[1]], both[:, said.shape[1] :]
     weights, bias = np.linalg.lstsq(ones, logits)[0], np.zeros(logits.shape[1])
     if np.abs(ones @ weights - logits).max() > 1e-6:
         padded = np.column_stack([ones, np.ones(len(ones))])

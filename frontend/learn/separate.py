@@ -118,7 +118,7 @@ class Separator:
 
     def _machine(self, first: Floats, second: Floats, penalty: float) -> Floats:
         """Return the weights of every column."""
-        rows = np.concatenate([first, second])
+        rows = np.concatenate([_in_order(first), _in_order(second)])
         order = np.lexsort(rows[::-1])
         fresh = np.ones(len(order), dtype=bool)
         fresh[1:] = (rows[:, order[1:]] != rows[:, order[:-1]]).any(0)
@@ -136,6 +136,11 @@ class Separator:
         return weights
 
 
+def _in_order(rows: Floats) -> Floats:
+    """Return rows in an order that does not depend on the order of their columns."""
+    return rows[np.lexsort(((rows * rows).sum(1), rows.sum(1)))]
+
+
 def distinct(rows: Floats) -> Floats:
     """Return the rows without repetitions, in order of appearance."""
     rows = np.ascontiguousarray(rows) + 0.0  # no -0
@@ -148,7 +153,9 @@ def distinct(rows: Floats) -> Floats:
 def _solve(rows: Floats, label: Ints, penalty: float) -> Floats:
     """Return the weights that scikit-learn finds with balanced classes."""
     svm = library("sklearn.svm")
-    with warnings.catch_warnings():
+    # Checks of the arguments would take longer than most of these fits.
+    quick = library("sklearn").config_context(skip_parameter_validation=True, assume_finite=True)
+    with warnings.catch_warnings(), quick:
         warnings.simplefilter("ignore")  # a solver that stops early is judged by its plane
         if len(rows) <= EXACT_SAMPLES:
             machine: Any = svm.SVC(

@@ -119,12 +119,13 @@ def subconcept_units(
             heard[part.rows] * turn,
             heard[labels != part.label] * turn,
             differentiae.separator,
-            differentiae.symbolic,
             np.arange(len(pairs)) if prefer == "first" else _apart(parts, number, pairs),
         )
         plane = pruning.plane(np.arange(len(pairs)))
         if not hear_all:
             plane = pruning.run(plane, ratio)
+        if differentiae.symbolic:
+            plane = pruning.whole(plane)
         used = plane.columns.tolist()
         weights = plane.weights * turn[plane.columns]
         found.append(Unit([pairs[at] for at in used], weights, plane.bias))
@@ -161,7 +162,6 @@ class _Pruning:
     own: Floats
     others: Floats
     separator: Separator
-    symbolic: bool
     rank: Ints  # of every feature; of equally light ones the highest goes first
 
     def __post_init__(self) -> None:
@@ -170,12 +170,16 @@ class _Pruning:
 
     def plane(self, kept: Ints) -> Plane:
         """Return the plane over some of the features."""
-        own, others = self.own[:, kept], self.others[:, kept]
-        if self.symbolic:
-            plane = self.separator.fit_integers(own, others, SUBCONCEPT_PENALTY)
-        else:
-            plane = equalised(self.separator.fit(own, others, SUBCONCEPT_PENALTY))
+        groups = self.own[:, kept], self.others[:, kept]
+        plane = equalised(self.separator.fit(*groups, SUBCONCEPT_PENALTY))
         return replace(plane, columns=kept[plane.columns])
+
+    def whole(self, plane: Plane) -> Plane:
+        """Return the plane over the same features in small integers, if it is one."""
+        kept = plane.columns
+        groups = self.own[:, kept], self.others[:, kept]
+        found = self.separator.fit_integers(*groups, SUBCONCEPT_PENALTY)
+        return replace(found, columns=kept[found.columns])
 
     def margin(self, plane: Plane) -> float:
         """Return the width between the nearest samples, negative where some are mixed."""
