@@ -40,6 +40,16 @@ def code_of(
     return cache.get(key, lambda: object_code(text, cpu, level, vectorise))
 
 
+# lines of assembly up to which a level of optimisation is worth its seconds
+LEVELS = ((2_000, 3), (6_000, 1))
+
+
+def level_for(text: str) -> int:
+    """Return the level of optimisation for assembly; long code is compiled at once, at level 0."""
+    lines = text.count("\n")
+    return next((level for most, level in LEVELS if lines <= most), 0)
+
+
 def compile_module(
     module: Module, cpu: Cpu | None = None, cache: bool = True, single: bool = False
 ) -> Binding:
@@ -51,6 +61,8 @@ def compile_module(
     kernel = lower(module)
     unit = Unit(kernel, single)
     kept = ObjectCache.standard() if cache else None
-    code = code_of(unit.module(), cpu or host(), cache=kept)
+    text = unit.module()
+    level = level_for(text)
+    code = code_of(text, cpu or host(), level, level > 1, kept)
     address, library = linked(code, unit.symbol)
     return Binding(module.entry, kernel, address, library, single)
