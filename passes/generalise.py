@@ -103,6 +103,7 @@ class _Ties:
         self._collect_axes(signature)
         self._collect_loops()
         self._collect_loads()
+        self._collect_parts()
         self._collect_counts()
         self._tie_results()
 
@@ -157,6 +158,28 @@ class _Ties:
             if op.code == "index":
                 self._collect_index(op)
 
+    def _collect_parts(self) -> None:
+        """Pin axes that no loop reads to their end, and loops that make arrays for others to read."""
+        made = {name: op for op in self.function.body.ops for name in op.results if op.loops}
+        reach: dict[tuple[Node, str], int] = {}
+        for op in walk(self.function.body):
+            if op.code != "load":
+                continue
+            for number, index in enumerate(op.index):
+                moving = [str(s) for s, _ in index.at.terms if ("loop", str(s)) in self.values]
+                maker = made.get(str(op.operands[0]))
+                for loop in maker.loops if maker is not None else ():
+                    self._pin(("loop", loop.symbol), f"the array {op.operands[0]} is read again")
+                axis = ("axis", str(op.operands[0]), str(number))
+                if axis in self.values and index.border == "inside" and len(moving) == 1:
+                    (symbol,) = moving
+                    factor = index.at.coefficient(symbol)
+                    last = max(factor * (self.values["loop", symbol] - 1), 0) + index.at.const
+                    reach[axis, symbol] = max(reach.get((axis, symbol), 0), last)
+        for (axis, symbol), last in reach.items():
+            if last < self.values[axis] - 1:
+                self._pin(axis, f"the loop {symbol} reads only a part of it")
+
     def _pin_all(self, array: str, reason: str) -> None:
         for node in self.values:
             if node[:2] == ("axis", array):
@@ -172,6 +195,8 @@ class _Ties:
                 continue
             outer = [(s, c) for s, c in moving if s in self.maps] or moving
             symbol, factor = outer[0]
+            if ("loop", symbol) not in self.values:
+                continue  # its bounds follow another loop, and verifying tells for which sizes
             size, reach = self.values[axis], abs(index.at.const)
             if len(index.at.terms) == 1 and factor == -1 and index.border == "inside":
                 # Counted from the end: the constant follows the size.

@@ -173,3 +173,13 @@ def test_shuffled_units_give_the_same_program() -> None:
     programs = [compiled(build(seed))[0] for seed in (None, 1, 2)]
     assert programs[0] == programs[1] == programs[2]
     assert shuffled([(zeros(1, 2), zeros(2)), (zeros(2, 1), zeros(1))], 0)
+
+
+def test_without_the_pass_for_sizes_nothing_is_claimed_of_them() -> None:
+    """Arrays that loops make follow sizes that `generalise` does not look at: it keeps them."""
+    for network in (orientation(6), maxsat(6, 7)):
+        context = Context(signature=network.entry.params)
+        steps = DEFAULT.replace("raise", "families{fuse=false}").replace("sizes,", "")
+        program = run(network, steps, context)
+        assert not program.entry.sizes
+        assert context.notes
