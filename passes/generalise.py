@@ -188,7 +188,7 @@ class _Ties:
     def _collect_load(self, op: Op) -> None:
         array = str(op.operands[0])
         for number, index in enumerate(op.index):
-            axis = ("axis", array, str(number))
+            axis: Node = ("axis", array, str(number))
             moving = [(s, c) for s, c in index.at.terms if isinstance(s, str)]
             if not moving:
                 self._pin(axis, f"{array}[{index.at}] is named by number")

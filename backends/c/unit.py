@@ -22,7 +22,6 @@ from ddc.backends.lowering.nest import (
     Store,
     Var,
     children,
-    entry_dtype,
     expressions,
     statements,
 )

@@ -66,7 +66,9 @@ def life_reference(grid: Any, border: str) -> Any:
     whole = grid.astype(int)
     padded = np.pad(whole, 1)
     if border != "else":
-        padded = np.pad(whole, 1, mode="wrap") if border == "wrap" else np.pad(whole, 1, mode="edge")
+        padded = (
+            np.pad(whole, 1, mode="wrap") if border == "wrap" else np.pad(whole, 1, mode="edge")
+        )
     rows, columns = grid.shape
     count = (
         sum(

@@ -98,7 +98,9 @@ def test_first_difference_in_counting_order() -> None:
     """Entry 6 is the neighbourhood 1, 1, 0; on 5 cells in a ring it occurs first in 00011."""
     verdict = compare(rule30(), rule30_table(flipped=6), {"N": 5})
     assert differs_at(verdict, x=[0, 0, 0, 1, 1])
-    shown = "for x = [0, 0, 0, 1, 1]: out0 is [1, 0, 1, 1, 0] in one and [1, 0, 1, 1, 1] in the other"
+    shown = (
+        "for x = [0, 0, 0, 1, 1]: out0 is [1, 0, 1, 1, 0] in one and [1, 0, 1, 1, 1] in the other"
+    )
     assert str(verdict.counterexample) == shown
 
 
