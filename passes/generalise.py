@@ -170,7 +170,7 @@ class _Ties:
                 maker = made.get(str(op.operands[0]))
                 for loop in maker.loops if maker is not None else ():
                     self._pin(("loop", loop.symbol), f"the array {op.operands[0]} is read again")
-                axis = ("axis", str(op.operands[0]), str(number))
+                axis: Node = ("axis", str(op.operands[0]), str(number))
                 if axis in self.values and index.border == "inside" and len(moving) == 1:
                     (symbol,) = moving
                     factor = index.at.coefficient(symbol)
