@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.spine import code_size
 from ddc import cli
 from tests.ddc.networks import layers_file, rare_network, ring_network
 
@@ -31,29 +32,12 @@ def run_module(text: str, name: str) -> object:
     return space[name]
 
 
-def code_lines(text: str) -> list[str]:
-    """Return the lines of code: all but imports, `def` lines and docstrings."""
-    import ast
-
-    tree = ast.parse(text)
-    skipped: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
-        if isinstance(node, ast.FunctionDef):
-            skipped.update(range(node.lineno, node.body[0].lineno))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
-    lines = text.splitlines()
-    return [x for n, x in enumerate(lines, 1) if x.strip() and n not in skipped]
-
-
 def test_rule_30_compiles_to_a_proved_module_of_few_lines(tmp_path: Path) -> None:
     out = tmp_path / "rule30.py"
     ddc(RULE30, "-o", str(out), "--name", "rule30", "--quiet")
     text = out.read_text()
     assert "proved exhaustive" in text and "1048576" in text
-    assert len(code_lines(text)) <= 8
+    assert code_size(text)[0] <= 8
     function = run_module(text, "rule30")
     cells = np.random.default_rng(5).integers(0, 2, 1_000_000)
     expected = np.roll(cells, 1) ^ (cells | np.roll(cells, -1))
