@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.spine import code_size
 from ddc import ir
 from ddc.backends.python import emit
 
@@ -28,25 +29,10 @@ def test_text(name: str, style: str, golden: Callable[[Path, str], None]) -> Non
     golden(HERE / f"{name}.{style}.txt", emit(program(name), style=style, meta=META))
 
 
-def code_lines(text: str) -> int:
-    """Count lines without blank ones, imports, `def` lines and docstrings."""
-    skipped: set[int] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
-        if isinstance(node, (ast.FunctionDef, ast.Module)) and ast.get_docstring(node) is not None:
-            doc = node.body[0]
-            skipped.update(range(doc.lineno, (doc.end_lineno or 0) + 1))
-        if isinstance(node, ast.FunctionDef):
-            skipped.update(range(node.lineno, node.body[0].lineno))
-    lines = text.splitlines()
-    return sum(1 for k, line in enumerate(lines, 1) if line.strip() and k not in skipped)
-
-
 def test_few_lines() -> None:
     for style in ("plain", "numpy"):
-        assert code_lines(emit(program("rule30"), style=style, meta=META)) <= 8
-        assert code_lines(emit(program("life"), style=style, meta=META)) <= 20
+        assert code_size(emit(program("rule30"), style=style, meta=META))[0] <= 8
+        assert code_size(emit(program("life"), style=style, meta=META))[0] <= 20
     assert "neighbours == 3 or (cell and neighbours == 2)" in emit(program("life"))
     assert "cells[i - 1] ^ (cells[i] | cells[(i + 1) % n])" in emit(program("rule30"))
 
