@@ -85,7 +85,7 @@ def _operands(gates: Gates, node: int) -> tuple[int, ...]:
 
 def _table(gates: Gates, root: int, reads: Sequence[int]) -> int:
     """Return the entries of a node as a function of the nodes it reads."""
-    known = dict(zip(reads, _COLUMNS))
+    known: dict[int, int] = dict(zip(reads, _COLUMNS))
     stack = [root]
     while stack:
         node = stack[-1]

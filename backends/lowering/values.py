@@ -80,7 +80,7 @@ def common(a: Expr, b: Expr) -> str:
     if a.type == b.type:
         return a.type
     for one, other in ((a, b), (b, a)):
-        if isinstance(one, Const) and fits((int(one.value),) * 2, other.type):
+        if isinstance(one, Const) and fits((int(one.value), int(one.value)), other.type):
             return other.type
     low = min(limits(a.type)[0], limits(b.type)[0])
     high = max(limits(a.type)[1], limits(b.type)[1])

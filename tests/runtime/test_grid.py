@@ -110,7 +110,7 @@ def test_a_wider_threshold_rule() -> None:
     row = np.random.default_rng(4).integers(0, 2, 70_001, dtype=np.uint8)
 
     def step(x: Any) -> Any:
-        return (sum(np.roll(x, k) for k in range(-2, 3)) >= 3).astype(np.uint8)
+        return np.greater_equal(sum(np.roll(x, k) for k in range(-2, 3)), 3).astype(np.uint8)
 
     got = packed_steps(rule, row, 20)
     assert got is not None and np.array_equal(got, repeated(step, row, 20))
