@@ -15,6 +15,7 @@ from ddc.ir.exact import Network, likely_inputs, prove_local
 from .common import compiled, report, table
 
 SAMPLES = 30_000
+STEPS = {64: 6_000, 100: 10_000}
 # rule, cells, hidden widths, activation, shrink, least share proved, most seconds
 NETS = (
     (30, 64, (256,), "relu", 0.3, 0.95, 5.0),
@@ -37,7 +38,9 @@ def run(folder: Path) -> bool:
         generator = np.random.default_rng((61, rule, cells))
         x = generator.integers(0, 2, (SAMPLES, cells))
         y = rule >> (4 * np.roll(x, 1, 1) + 2 * x + np.roll(x, -1, 1)) & 1
-        options = TrainOptions(hidden=hidden, activation=activation, shrink=shrink)
+        options = TrainOptions(
+            hidden=hidden, activation=activation, shrink=shrink, steps=STEPS[cells]
+        )
         start = time.perf_counter()
         net = train(Samples({"cells": x}, y), options)
         trained = time.perf_counter() - start

@@ -25,7 +25,7 @@ from .units import Differentiae, Unit, sign, subconcept_units
 
 Layer = tuple[Floats, Floats]
 
-STEEP = 4.0  # what a soft subconcept unit sums to at its nearest sample
+STEEP = 12.0  # what a soft subconcept unit sums to at its nearest sample
 MAX_WEIGHTS = 1 << 28
 
 

@@ -75,12 +75,20 @@ class Separator:
         bias = self.bias(first @ weights, second @ weights)
         return Plane(columns[used], weights[used], bias)
 
+    def fit_apart(self, first: Floats, second: Floats, penalty: float) -> Plane:
+        """Return the plane of `fit`, or of a hard margin where that leaves fewer on a wrong side."""
+        soft = self.fit(first, second, penalty)
+        if penalty >= HARD or not _wrong(soft, first, second):
+            return soft
+        hard = self.fit(first, second, HARD)
+        return min(soft, hard, key=lambda plane: _wrong(plane, first, second))
+
     def fit_integers(self, first: Floats, second: Floats, penalty: float) -> Plane:
         """Return the plane in small integers where it is one up to the solver's noise.
 
         A soft margin may hide the integers; then a hard one is tried, and kept only if it shows them.
         """
-        soft = self.fit(first, second, penalty)
+        soft = self.fit_apart(first, second, penalty)
         whole = self.integers(soft, first, second)
         if whole is not soft or penalty >= HARD:
             return whole
@@ -108,7 +116,8 @@ class Separator:
             bias = self.bias(first[:, columns] @ whole, second[:, columns] @ whole)
             factor = next((k for k in MULTIPLIERS if bias * k == round(bias * k)), 1)
             rounded = Plane(columns, whole * factor, bias * factor)
-            return rounded if _no_worse(rounded, plane, first, second) else plane
+            worse = _wrong(rounded, first, second) > _wrong(plane, first, second)
+            return plane if worse else rounded
         return plane
 
     def bias(self, first: Floats, second: Floats) -> float:
@@ -222,12 +231,9 @@ def best_threshold(low_scores: Floats, high_scores: Floats) -> tuple[float, floa
     return float(scores[at] + following) / 2, float(error[at])
 
 
-def _no_worse(rounded: Plane, plane: Plane, first: Floats, second: Floats) -> bool:
-    """Tell whether the rounded plane puts no more samples on a wrong side."""
-    wrong = [
-        int((p.scores(first) <= 0).sum() + (p.scores(second) >= 0).sum()) for p in (rounded, plane)
-    ]
-    return wrong[0] <= wrong[1]
+def _wrong(plane: Plane, first: Floats, second: Floats) -> int:
+    """Return how many samples are not strictly on their side."""
+    return int((plane.scores(first) <= 0).sum() + (plane.scores(second) >= 0).sum())
 
 
 def equalised(plane: Plane) -> Plane:

@@ -60,7 +60,7 @@ class Differentiae:
         if self.symbolic:
             plane = self.separator.fit_integers(*groups, DIFFERENTIA_PENALTY)
         else:
-            plane = _scaled(equalised(self.separator.fit(*groups, DIFFERENTIA_PENALTY)))
+            plane = _scaled(equalised(self.separator.fit_apart(*groups, DIFFERENTIA_PENALTY)))
         self._planes[first, second] = plane
         return plane
 
@@ -171,7 +171,7 @@ class _Pruning:
     def plane(self, kept: Ints) -> Plane:
         """Return the plane over some of the features."""
         groups = self.own[:, kept], self.others[:, kept]
-        plane = equalised(self.separator.fit(*groups, SUBCONCEPT_PENALTY))
+        plane = equalised(self.separator.fit_apart(*groups, SUBCONCEPT_PENALTY))
         return replace(plane, columns=kept[plane.columns])
 
     def whole(self, plane: Plane) -> Plane:

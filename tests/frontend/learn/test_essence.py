@@ -200,6 +200,21 @@ def test_addition_is_exact() -> None:
     assert found.right == found.samples == 64 and found.subconcepts == 15  # sums 0 .. 14
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("symbolic", [True, False])
+def test_arbitrary_labels_are_learned_by_heart(seed: int, symbolic: bool) -> None:
+    generator = np.random.default_rng(seed)
+    rows = [
+        np.unique(generator.integers(0, 2, (24, 6)), axis=0),
+        np.unique(generator.integers(-3, 4, (20, 4)), axis=0),
+        generator.normal(size=(20, 3)),
+    ][seed % 3]
+    labels = generator.integers(0, 2 + seed // 3, len(rows))
+    found = learn(Samples({"x": rows}, labels), Options(symbolic=symbolic))
+    wanted = labels[:, None] if seed < 3 else np.eye(3)[labels]
+    assert (found.decide(rows) == wanted).all() and found.right == found.samples == len(rows)
+
+
 def test_same_seed_same_file(tmp_path: Path) -> None:
     texts: list[bytes] = []
     for name in ("a.pt", "b.pt"):
