@@ -106,6 +106,9 @@ def _compile_parser() -> argparse.ArgumentParser:
     parser.add_argument("models", metavar="MODEL", nargs="+", help="a trained network or .ddc")
     parser.add_argument("-o", dest="out", metavar="OUT", help=".py .c .ll .s .o .so .ddc")
     parser.add_argument("--backend", metavar="NAME", help="python, c or llvm")
+    parser.add_argument(
+        "--target-cpu", metavar="CPU", help="processor of machine code, as LLVM names it"
+    )
     parser.add_argument("--name", help="the function's name")
     parser.add_argument("--style", choices=("plain", "numpy"), default="plain")
     parser.add_argument("--size", choices=("auto", "fixed"), default="auto")
