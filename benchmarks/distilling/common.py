@@ -74,6 +74,9 @@ def compiled(model: Path, **options: Any) -> Compiled:
         program = ddc.compile(str(model), **options)
     except DdcError as error:
         return Compiled(None, time.perf_counter() - start, reason=str(error).splitlines()[0][:160])
+    except Exception as error:  # noqa: BLE001  a bug is a row of its own, not the end of the table
+        text = f"internal error: {type(error).__name__}: {error}".splitlines()[0][:160]
+        return Compiled(None, time.perf_counter() - start, reason=text)
     seconds = time.perf_counter() - start
     lines, tokens = code_size(program.python())
     numpy_lines, _ = code_size(program.python("numpy"))
