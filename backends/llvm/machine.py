@@ -28,6 +28,14 @@ class Cpu:
 
 GENERIC = Cpu("x86-64")
 
+# LLVM ends the process over a name that it does not know, so only these are let through.
+PROCESSORS = (
+    *("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "nehalem", "sandybridge", "ivybridge"),
+    *("haswell", "broadwell", "skylake", "skylake-avx512", "cascadelake", "icelake-client"),
+    *("icelake-server", "tigerlake", "sapphirerapids", "alderlake", "graniterapids"),
+    *("znver1", "znver2", "znver3", "znver4"),
+)
+
 
 def binding() -> Any:
     """Return llvmlite's binding, ready to generate code for this machine."""
@@ -50,10 +58,10 @@ def cpu_of(name: str | None) -> Cpu:
         return host()
     if name == "generic":
         return Cpu("generic")
-    assert name is not None
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise DdcError(f"{name!r} is no processor that LLVM knows")
-    return Cpu(name)
+    if name not in PROCESSORS:
+        known = ", ".join(["native", "generic", *PROCESSORS])
+        raise DdcError(f"there is no target processor {name!r}; there are {known}")
+    return Cpu(str(name))
 
 
 def target_machine(cpu: Cpu, level: int = 3) -> Any:

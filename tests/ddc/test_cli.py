@@ -242,6 +242,12 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["x.py"]
 
 
+def test_an_unknown_processor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "x.s"
+    line = refused(capsys, LIFE, "-o", str(out), "--target-cpu", "nosuch")
+    assert "no target processor 'nosuch'" in line and not out.exists()
+
+
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no pass 'nonsense'" in refused(capsys, RULE30, "-p", "nonsense", code=2)
     assert "has no option 'x'" in refused(capsys, RULE30, "-p", "roll{x=1}", code=2)
