@@ -20,6 +20,7 @@ SAMPLES = 1 << 16
 BLOCK = 1 << 14
 BEYOND = 10  # times the trained length
 DRIFT_SAMPLES = 1000
+MAX_EXACT = 1_000_000  # products without rounding, for words that rounding leaves open
 SEED = 1
 
 
@@ -39,9 +40,10 @@ def _prove(
     program: Module, net: StepNetwork, context: Context, allow_inexact: bool
 ) -> tuple[Evidence, ...]:
     total = net.size**net.length
+    judge = _Judge(net)
     wrong, seen = 0, 0
     shortest: Ints | None = None
-    blocks = _all(net) if total <= EXHAUSTIVE else _samples(net)
+    blocks = _all(net, judge) if total <= EXHAUSTIVE else _samples(net, judge)
     for words, wanted in blocks:
         off = (_answers(program, net, words) != wanted).any(axis=2)
         wrong += int(off.any(axis=1).sum())
@@ -57,7 +59,7 @@ def _prove(
                 shortest = words[row, : int(first[row]) + 1]
     drift = _drift(program, net)
     if shortest is None:
-        return (_claim(total, seen, net.length), drift)
+        return (_claim(total, seen, net.length, judge.undecided), drift)
     example = _example(program, net, shortest)
     if not allow_inexact:
         raise MismatchError(
@@ -70,7 +72,10 @@ def _prove(
     )
 
 
-def _claim(total: int, seen: int, length: int) -> Evidence:
+def _claim(total: int, seen: int, length: int, undecided: int) -> Evidence:
+    if undecided:
+        how = "binary64, too many near a tie to decide exactly"
+        return claim("tested", sequences=seen, length=length, undecided=undecided, arithmetic=how)
     if total <= EXHAUSTIVE:
         return claim("proved", "exhaustive", sequences=seen, length=length)
     return claim(
@@ -78,7 +83,26 @@ def _claim(total: int, seen: int, length: int) -> Evidence:
     )
 
 
-def _all(net: StepNetwork) -> Iterator[tuple[Ints, Ints]]:
+class _Judge:
+    """Decides the words that rounding leaves open, as long as its budget lasts."""
+
+    def __init__(self, net: StepNetwork) -> None:
+        self.net = net
+        self.left = MAX_EXACT
+        self.undecided = 0
+
+    def settle(self, words: Ints, answers: Ints, sure: NDArray[np.bool_]) -> Ints:
+        """Return the answers, with those of unsure words made exact or counted as undecided."""
+        for row in np.flatnonzero(~sure):
+            if self.left < self.net.work:
+                self.undecided += 1
+                continue
+            self.left -= self.net.work
+            answers[row] = self.net.exact(words[row])
+        return answers
+
+
+def _all(net: StepNetwork, judge: _Judge) -> Iterator[tuple[Ints, Ints]]:
     """Yield all words with the network's exact answers, beginnings computed once."""
     head = 0
     while net.size ** (head + 1) <= BLOCK and head < net.length:
@@ -88,9 +112,7 @@ def _all(net: StepNetwork) -> Iterator[tuple[Ints, Ints]]:
     while pending:
         words, answers, sure, state = pending.pop()
         if words.shape[1] == net.length:
-            for row in np.flatnonzero(~sure):
-                answers[row] = net.exact(words[row])
-            yield words, answers
+            yield words, judge.settle(words, answers, sure)
             continue
         rows = max(1, BLOCK // net.size)
         for start in range(0, len(words), rows):
@@ -113,11 +135,11 @@ def _along(net: StepNetwork, state: State, words: Ints) -> tuple[Ints, NDArray[n
     return np.stack(answers, axis=1), sure, state
 
 
-def _samples(net: StepNetwork) -> Iterator[tuple[Ints, Ints]]:
+def _samples(net: StepNetwork, judge: _Judge) -> Iterator[tuple[Ints, Ints]]:
     rng = np.random.default_rng(SEED)
     for start in range(0, SAMPLES, BLOCK):
         words = _words(net, rng, min(BLOCK, SAMPLES - start), net.length)
-        yield words, net.decide(words)
+        yield words, judge.settle(words, *net.run(words))
 
 
 def _words(net: StepNetwork, rng: np.random.Generator, count: int, length: int) -> Ints:

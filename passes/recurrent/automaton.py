@@ -71,7 +71,7 @@ class Automaton(Pass):
     def _raise(self, module: Module, context: Context) -> Module:
         net = StepNetwork(module)
         words = probes(net)
-        wanted = net.decide(words)
+        wanted, _ = net.run(words)
         far = Closing()
         nearest: tuple[float, str, Program] | None = None
         for method, program, answer in _candidates(net, far):

@@ -163,6 +163,11 @@ class StepNetwork:
         machine = ExactRun(self)
         return np.array([machine.step(int(letter)) for letter in word], dtype=np.int64)
 
+    @property
+    def work(self) -> int:
+        """The products of one word without rounding, a measure of what `exact` costs."""
+        return self.length * sum(array.size for array in self.constants.values())
+
     def inputs(self, words: Ints) -> dict[str, Ints]:
         """Return words of letters as inputs of the function, by parameter, rows first."""
         values = self.letters[words]

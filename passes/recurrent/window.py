@@ -68,10 +68,10 @@ def windows(net: StepNetwork, rng: np.random.Generator) -> Iterator[Window]:
         # Behind a random letter, so that the table is what holds after the start.
         behind = np.zeros((len(words), max(1, net.length - steps)), dtype=np.int64)
         behind += rng.integers(0, net.size, size=behind.shape[1])
-        answers = net.decide(np.concatenate([behind, words[:, ::-1]], axis=1))[:, -1]
+        answers = net.run(np.concatenate([behind, words[:, ::-1]], axis=1))[0][:, -1]
         values = answers.reshape(*[net.size] * steps, net.outputs)
         probes = rng.integers(0, net.size, size=(TAILS, min(steps, net.length)))
-        wanted = net.decide(probes)
+        wanted, _ = net.run(probes)
         for pad in range(net.size if steps > 1 else 1):
             window = Window(values, pad)
             if (window.run(probes) == wanted).all():
