@@ -183,7 +183,30 @@ def _learn_parser() -> argparse.ArgumentParser:
             "that carry noise, so that bounds can prove on which inputs each output depends.",
         )
     )
+    _learn_recurrent_options(
+        kinds.add_parser(
+            "recurrent",
+            help="h' = f([h, x]), y = g(h') on sequences of integers",
+            description="Train a small recurrent network on sequences of one length.",
+        )
+    )
     return parser
+
+
+def _learn_recurrent_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help=".npz with inputs and y, [rows, steps]")
+    parser.add_argument("-o", dest="out", metavar="MODEL", required=True, help=".pt")
+    parser.add_argument("--hidden", type=int, default=4, metavar="N", help="states; default 4")
+    parser.add_argument("--width", default="32", metavar="N,...", help="widths inside f")
+    parser.add_argument("--read-out", metavar="N,...", help="widths inside g; default none")
+    parser.add_argument("--loss", choices=("log", "mse"), default="log")
+    parser.add_argument("--scale", choices=("std", "unit"), default="std", help="of the inputs")
+    parser.add_argument("--steps", type=int, default=6000, metavar="N")
+    parser.add_argument("--seeds", type=int, default=8, metavar="N", help="trained at once")
+    parser.add_argument("--noise", type=float, default=0.0, metavar="S", help="on the states")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--input", metavar="SIG", help='inputs, such as "x: bit[T]"')
+    _progress_options(parser)
 
 
 def _learn_mlp_options(parser: argparse.ArgumentParser) -> None:

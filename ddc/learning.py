@@ -15,7 +15,7 @@ from .report import Progress
 
 if TYPE_CHECKING:
     from ddc.frontend import Samples
-    from ddc.frontend.learn import Essence
+    from ddc.frontend.learn import Essence, Sequences
 
 
 def learn_file(arguments: argparse.Namespace) -> None:
@@ -35,7 +35,10 @@ def learn_file(arguments: argparse.Namespace) -> None:
     except DdcError as error:
         raise DdcError(f"{arguments.data!r}: {error}") from None
     with whole_file(arguments.out) as file:
-        learn.write_layers(file, found.layers, found.activations, found.input, found.output)
+        if isinstance(found, learn.Sequences):
+            found.write(file)
+        else:
+            learn.write_layers(file, found.layers, found.activations, found.input, found.output)
     took = time.monotonic() - start
     say(f"ddc: {arguments.out}: {found.summary()}, {took:.1f} s", arguments.quiet)
     if found.right < found.samples:
@@ -75,6 +78,23 @@ def _mlp(arguments: argparse.Namespace, samples: Samples, progress: Progress) ->
     return learn.train(samples, options, progress)
 
 
+def _recurrent(arguments: argparse.Namespace, samples: Samples, progress: Progress) -> Sequences:
+    from ddc.frontend import learn
+
+    recipe = learn.Recipe(
+        hidden=arguments.hidden,
+        f=_widths(arguments.width),
+        g=_widths(arguments.read_out) if arguments.read_out else (),
+        loss=arguments.loss,
+        scale=arguments.scale,
+        steps=arguments.steps,
+        seeds=arguments.seeds,
+        noise=arguments.noise,
+        seed=arguments.seed,
+    )
+    return learn.learn_sequences(samples, recipe, arguments.input, progress)
+
+
 def _factor(text: str) -> tuple[str, float]:
     name, _, factor = text.partition("=")
     try:
@@ -90,7 +110,8 @@ def _widths(text: str) -> tuple[int, ...]:
         raise UsageError(f"--hidden takes widths such as 192,192, not {text!r}") from None
 
 
-_KINDS: dict[str, Callable[[argparse.Namespace, Samples, Progress], Essence]] = {
+_KINDS: dict[str, Callable[[argparse.Namespace, Samples, Progress], Essence | Sequences]] = {
     "essence": _essence,
     "mlp": _mlp,
+    "recurrent": _recurrent,
 }

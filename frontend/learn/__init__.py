@@ -3,5 +3,17 @@
 from .checkpoint import write_layers
 from .essence import Essence, Options, learn
 from .provable import TrainOptions, train
+from .recurrent import Recipe
+from .sequences import Sequences, learn_sequences
 
-__all__ = ["Essence", "Options", "TrainOptions", "learn", "train", "write_layers"]
+__all__ = [
+    "Essence",
+    "Options",
+    "Recipe",
+    "Sequences",
+    "TrainOptions",
+    "learn",
+    "learn_sequences",
+    "train",
+    "write_layers",
+]

@@ -6,7 +6,7 @@ and one file of doubles per tensor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from struct import pack
 from typing import BinaryIO
@@ -33,12 +33,23 @@ def write_layers(
     """
     entries: dict[str, object] = {"format": "ddc.layers/1"}
     entries |= {k: v for k, v in (("input", input), ("output", output)) if v is not None}
-    storages: list[bytes] = []
     for number, (weights, bias) in enumerate(layers):
-        for name, values in (("weight", weights.T), ("bias", bias)):
-            entries[f"{number}.{name}"] = _tensor(str(len(storages)), values.shape)
-            storages.append(np.ascontiguousarray(values, "<f8").tobytes())
+        entries |= {f"{number}.weight": weights.T, f"{number}.bias": bias}
     entries["activations"] = list(activations)
+    write_dict(file, entries, stem)
+
+
+def write_dict(
+    file: str | Path | BinaryIO, content: Mapping[str, object], stem: str = "model"
+) -> None:
+    """Write a dict of plain values and arrays; arrays become tensors of doubles."""
+    entries: dict[str, object] = {}
+    storages: list[bytes] = []
+    for key, value in content.items():
+        entries[key] = value
+        if isinstance(value, np.ndarray):
+            entries[key] = _tensor(str(len(storages)), value.shape)
+            storages.append(np.ascontiguousarray(value, "<f8").tobytes())
     files = {"data.pkl": b"\x80\x02" + _pickle(entries) + b".", "byteorder": b"little"}
     files |= {f"data/{key}": storage for key, storage in enumerate(storages)}
     with ZipFile(file, "w") as archive:
