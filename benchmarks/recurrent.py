@@ -90,7 +90,7 @@ def measure(task: Task) -> Row:
     row.shown = f"{first.kind} {first.method}".rstrip()
     sequences = int(str(first.detail("sequences")))
     wrong = int(str(first.detail("wrong") or 0))
-    row.network = "all" if not wrong else f"{100 * (1 - wrong / sequences):.3f} %"
+    row.network = "all" if not wrong else f"{sequences - wrong} of {sequences}"
     departed = next((e.detail("drift_from") for e in more if e.detail("drift_from")), None)
     row.drift = "none" if departed is None else f"from {departed}"
     text = program.python()

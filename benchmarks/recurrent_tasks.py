@@ -145,7 +145,7 @@ def _alternating(count: int) -> Rule:
 
 
 def _dithering(x: Ints) -> Ints:
-    whole = np.cumsum(x, axis=1) // 15
+    whole: Ints = np.cumsum(x, axis=1) // 15
     return whole - _past(whole, 1)
 
 
@@ -227,7 +227,7 @@ TASKS: tuple[Task, ...] = (
         0,
         3,
         _majority(4),
-        Net(6, (128,), (96,), "mse", "unit", 7e-3, 2, 320, 12000),
+        Net(6, (128,), (96,), "mse", "unit", 7e-3, 2, 320, 4000),
     ),
     Task("Evens_Detector", 0, 9, lambda x: (x % 2 == 0).astype(np.int64), _log(4, 48)),
     Task(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.recurrent_tasks import BY_NAME, TASKS, Ints, Task
-from ddc.frontend.learn.recurrent import Recipe, train
+from ddc.frontend.learn.recurrent import Recipe, Recurrent, train
 
 FOLDER = Path(__file__).parent
 TRIES = 2
@@ -41,14 +41,19 @@ def learn(task: Task) -> None:
         found = train(source, task.length, recipe)
         if best is None or found.right / found.checked > best.right / best.checked:
             best = found
+            write(task, best)
         if found.right == found.checked:
             break
     assert best is not None
-    weights = {name: torch.from_numpy(array) for name, array in best.tensors().items()}
-    content = {"format": "ddc.recurrent/1", "length": task.length, "input": task.signature}
-    torch.save({**content, "output": "round", **weights}, FOLDER / f"{task.name}.pt")
     took = time.perf_counter() - start
     print(f"{task.name}: {best.summary()}, {took:.1f} s", flush=True)
+
+
+def write(task: Task, found: Recurrent) -> None:
+    """Write a network with its signature."""
+    weights = {name: torch.from_numpy(array) for name, array in found.tensors().items()}
+    content = {"format": "ddc.recurrent/1", "length": task.length, "input": task.signature}
+    torch.save({**content, "output": "round", **weights}, FOLDER / f"{task.name}.pt")
 
 
 def main() -> None:

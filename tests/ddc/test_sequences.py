@@ -1,0 +1,73 @@
+"""Evidence over sequences: proved, tested, drift, and the shortest sequence on which a program differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ddc
+from ddc.frontend.learn.checkpoint import write_dict
+from ddc.ir import MismatchError
+
+Matrix = list[list[float]]
+
+
+def saved(path: Path, bias: float = 0.0, length: int = 8) -> str:
+    """Parity as a ReLU cell, the state an XOR of state and bit; `bias` makes it drift."""
+    content: dict[str, object] = {"format": "ddc.recurrent/1", "length": length}
+    content |= {"input": "x: bit[T]", "output": "round"}
+    arrays: dict[str, Matrix | list[float]] = {
+        "h0": [0.0],
+        "f.0.weight": [[1, 1], [1, 1]],
+        "f.0.bias": [0, -1],
+        "f.1.weight": [[1, -2]],
+        "f.1.bias": [bias],
+        "g.0.weight": [[1]],
+        "g.0.bias": [0],
+    }
+    content |= {name: np.array(value, dtype=float) for name, value in arrays.items()}
+    with path.open("wb") as file:
+        write_dict(file, content)
+    return str(path)
+
+
+def test_all_sequences_of_the_trained_length(tmp_path: Path) -> None:
+    program = ddc.compile(saved(tmp_path / "net.pt"))
+    first, beyond, *_ = program.evidence
+    assert (first.kind, first.method) == ("proved", "exhaustive")
+    assert first.detail("sequences") == 2**8 and first.detail("length_from") == "the file"
+    assert beyond.detail("length") == 80 and beyond.detail("drift_from") is None
+
+
+def test_drift_is_evidence_and_no_error(tmp_path: Path) -> None:
+    # While bits are 0 the state grows by 0.04 a step: 12 of them are below a half, 13 above. A 1 turns
+    # the state and what it has gathered around.
+    program = ddc.compile(saved(tmp_path / "net.pt", bias=0.04))
+    first, beyond, *_ = program.evidence
+    assert first.kind == "proved"
+    assert int(str(beyond.detail("drift_from"))) >= 13
+    assert int(str(beyond.detail("agree"))) < 1000
+
+
+def test_the_shortest_difference(tmp_path: Path) -> None:
+    model = saved(tmp_path / "net.pt")
+    text = (
+        "func @net<T>(%x: bit[T]) -> (%y: bit[T]) {\n"
+        "  %y = map %i in 0..T {\n    %a = load %x[%i]\n    yield %a\n  }\n  return %y\n}\n"
+    )
+    (tmp_path / "wrong.ddc").write_text(text)
+    from ddc.driver import verify_program
+    from ddc.options import Options
+
+    with pytest.raises(MismatchError, match=r"x = \[1, [01]\]: at step 2"):
+        verify_program(model, str(tmp_path / "wrong.ddc"), Options())
+
+
+def test_a_letter_without_a_length_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    saved(path)
+    program = ddc.compile(str(path), input="bits: bit[6]")
+    assert program.evidence[0].detail("length") == 6
+    assert program.evidence[0].detail("length_from") == "the signature"
