@@ -89,7 +89,7 @@ def _compiled(prefer: str, found: Learned) -> bool:
 
 
 def _sizes(result: Compiled) -> str:
-    """Say where the program agrees with the closed form at other sizes."""
+    """Say where the program agrees with the closed form at other sizes, on 3-SAT."""
     assert result.program is not None
     generator = np.random.default_rng(22)
     shown: list[str] = []
@@ -101,7 +101,7 @@ def _sizes(result: Compiled) -> str:
             shown.append(f"{variables} x {clauses} off by {abs(found - wanted):.1e}")
         except (ValueError, IndexError):
             shown.append(f"{variables} x {clauses} refused")
-    return ", ".join(shown)
+    return "3-SAT at " + ", ".join(shown)
 
 
 def _speed(found: Learned, result: Compiled) -> str:

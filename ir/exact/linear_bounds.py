@@ -59,14 +59,16 @@ class LinearBounds:
         """
         if chain.argmax or not chain.layers:
             raise DdcError("linear bounds are for outputs that are decisions of their own")
-        self.layers = [_dense(layer.rows.width, layer) for layer in chain.layers]
+        self.layers: list[Dense] = [_dense(layer.rows.width, layer) for layer in chain.layers]
         self.heads: Ints = chain.heads[:, 0]
-        self.decisions = [_decision(self.layers[-1].runs, int(head)) for head in self.heads]
+        self.decisions: list[Activation] = [
+            _decision(self.layers[-1].runs, int(head)) for head in self.heads
+        ]
         self.cuts = np.array([float(decision.cut) for decision in self.decisions])
         for layer in self.layers[:-1]:
             for _, _, activation in layer.runs:
                 lines(activation, np.zeros(1), np.zeros(1))
-        self.errors = self._errors(size)
+        self.errors: list[Floats] = self._errors(size)
 
     def _errors(self, size: Floats) -> list[Floats]:
         """Return how far computed bounds of each layer's sums may be off.

@@ -64,7 +64,7 @@ class _State:
     tables: list[Ints]
     boxes: Ints
     closed: np.ndarray
-    examples: dict[int, Ints] = field(default_factory=dict)
+    examples: dict[int, Ints] = field(default_factory=dict[int, Ints])
 
 
 def likely_inputs(network: Network, seed: int = 0) -> list[tuple[int, ...]]:
@@ -127,7 +127,7 @@ def prove_local(
 
 def _start(network: Network, few: Sequence[Sequence[int]]) -> tuple[_State, _Work]:
     """Return the tables of all outputs, the other inputs at their least, and one box per case."""
-    low, high = (bound.astype(np.float64) for bound in network.extent)
+    high = network.extent[1].astype(np.float64)
     tables: list[Ints] = []
     rows: list[Ints] = []
     owners: list[Ints] = []
@@ -160,7 +160,8 @@ def _cases(levels: Sequence[Sequence[int]]) -> Ints:
 def _turns(bounds: LinearBounds, owner: Ints, want: Ints) -> Floats:
     """Return on which side of the cut each decision lies, 0 where it lies on the cut alone."""
     sides = np.zeros(len(owner))
-    for output in np.unique(owner):
+    outputs: list[int] = np.unique(owner).tolist()
+    for output in outputs:
         below, _, above = bounds.decisions[output].outcomes
         mine = owner == output
         sides[mine] = np.where(want[mine] == above, 1.0, np.where(want[mine] == below, -1.0, 0.0))
@@ -199,9 +200,11 @@ def _round(network: Network, bounds: LinearBounds, state: _State, work: _Work) -
 
 def _middle(network: Network, at: Ints, low: Floats, high: Floats) -> tuple[Floats, Floats]:
     """Return for each box the greatest value of its lower half and the least of its upper half."""
+    levels = network.levels
     ends = np.empty((2, len(at)))
-    for k, i in enumerate(at.tolist()):
-        values = [v for v in network.levels[i] if low[k] <= v <= high[k]]
+    places: list[int] = at.tolist()
+    for k, i in enumerate(places):
+        values = [v for v in levels[i] if low[k] <= v <= high[k]]
         half = max(1, len(values) // 2)
         ends[:, k] = values[half - 1], values[min(half, len(values) - 1)]
     return ends[0], ends[1]

@@ -78,7 +78,8 @@ def _value_and_gradient(
     bounds: LinearBounds, heads: Ints, turn: Floats, rows: Floats
 ) -> tuple[Floats, Floats]:
     """Return `turn * (output - cut)` for each row and its gradient by the row."""
-    values, slopes = rows, []
+    values = rows
+    slopes: list[Floats] = []
     for layer in bounds.layers[:-1]:
         sums = values @ layer.weight.T + layer.bias
         values, slope = sums.copy(), np.ones_like(sums)
