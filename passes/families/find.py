@@ -15,6 +15,7 @@ import numpy as np
 
 from ddc.ir import Affine
 from ddc.ir.exact.sources import Ints
+from ddc.passes.base import Declined
 
 from . import build
 from .fit import Fit, fit
@@ -32,6 +33,8 @@ from .model import (
 from .shapes import STRATEGIES, Cells, Describer, Feature, Strategy
 
 MOST_PLACES = 1 << 20  # coordinates at which one family is looked up
+LARGE = 20_000  # entries beyond which two descriptions without any family are enough
+MOST_LOOSE = 20_000  # entries of units that are written one by one
 LOOP = 8  # what a loop or a single unit costs, beside what stands in it
 MOST_TRIED = 3  # families of one description that are looked up everywhere
 MARGIN = 4  # coordinates beyond a box at which units are looked for
@@ -85,7 +88,12 @@ class Reading:
         return count, sum(f.cost for f in self.families)
 
     def all(self) -> list[Found]:
-        """Return the families, then every other unit as one without coordinates."""
+        """Return the families, then every other unit as one without coordinates.
+
+        Raises `Declined` where units that share no shape with others have too many weights.
+        """
+        if int(self.finder.fan_in[self.rest].sum()) > MOST_LOOSE:
+            raise Declined(f"{len(self.rest)} units of a layer share no shape with others")
         return [*self.families, *map(self.finder.single, self.rest.tolist())]
 
 
@@ -167,7 +175,7 @@ class _Finder:
             if least is None or total < least:
                 least, chosen = total, found
             good = least == 0 or (taken == len(units) and total * 8 < len(cells.owners))
-            if number and good:
+            if number and (good or (not chosen and len(cells.owners) > LARGE)):
                 break
         return chosen
 

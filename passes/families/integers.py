@@ -23,6 +23,7 @@ from ddc.passes.base import Declined
 Bools = NDArray[np.bool_]
 
 NOISY = 1 << 12  # coprime weights beyond this look like noise on smaller ones
+TRIED = 16  # units after which a layer is given up where none is simpler
 MULTIPLIERS = 12  # the simplest weights are tried with the least one at 1, 2, …
 
 
@@ -231,7 +232,9 @@ def _simplified(
     assert units.outcomes is not None
     weights, offset, shown = units.weights.copy(), units.bias.copy(), units.outcomes.copy()
     done = np.zeros(units.count, dtype=bool)
-    for unit in np.flatnonzero(noisy).tolist():
+    for tried, unit in enumerate(np.flatnonzero(noisy).tolist()):
+        if tried >= TRIED and not done.any():
+            break
         part = slice(int(rows.starts[unit]), int(rows.starts[unit + 1]))
         columns = rows.columns[part]
         found = _simplest(rows.weights[part], float(bias[unit]), low[columns], high[columns])

@@ -183,3 +183,15 @@ def test_without_the_pass_for_sizes_nothing_is_claimed_of_them() -> None:
         program = run(network, steps, context)
         assert not program.entry.sizes
         assert context.notes
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_wide_networks_without_shape_are_declined_at_once(whole: bool) -> None:
+    generator = np.random.default_rng(0)
+    layers: Layers = []
+    for inputs, units in ((784, 128), (128, 10)):
+        weights = generator.standard_normal((inputs, units))
+        layers.append((np.rint(weights * 2) if whole else weights, zeros(units)))
+    network = module(layers, "x: bit[28, 28]", "argmax", "int<0..9>")
+    with pytest.raises(DdcError, match="share no shape" if whole else "no short common scale"):
+        run(network, "families", Context())
