@@ -27,7 +27,7 @@ from ddc.passes.families import (
 from ddc.passes.tables import network_of
 
 ROWS = 2048
-MOST_WORK = 1 << 32  # multiplications of the network that are spent on tests
+MOST_WORK = 1 << 30  # multiplications of the network that are spent on tests
 TOLERANCE = 1e-12
 SEED = 0
 
