@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,8 @@ def _parity_last(count: int) -> Rule:
 def _majority(tokens: int) -> Rule:
     def rule(x: Ints) -> Ints:
         counts = np.cumsum(x == np.arange(tokens), axis=1)
-        return counts.argmax(axis=2)[:, :, None]
+        most: Ints = counts.argmax(axis=2)[:, :, None]
+        return most
 
     return rule
 
@@ -131,15 +133,21 @@ def _palindromes(rng: np.random.Generator, count: int, length: int) -> Ints:
     return x
 
 
+def _total_modulo(by: int) -> Rule:
+    return lambda x: np.cumsum(x, axis=1) % by
+
+
 def _balanced(x: Ints) -> Ints:
     depth = np.cumsum(1 - 2 * x, axis=1)
-    return ((depth == 0) & (np.minimum.accumulate(depth, axis=1) >= 0)).astype(np.int64)
+    closed: Ints = ((depth == 0) & (np.minimum.accumulate(depth, axis=1) >= 0)).astype(np.int64)
+    return closed
 
 
 def _alternating(count: int) -> Rule:
     def rule(x: Ints) -> Ints:
         pairs = [_past(x, k) != _past(x, k + 1) for k in range(count - 1)]
-        return np.logical_and.reduce(pairs).astype(np.int64)
+        found: Ints = np.logical_and.reduce(pairs).astype(np.int64)
+        return found
 
     return rule
 
@@ -202,7 +210,7 @@ TASKS: tuple[Task, ...] = (
     ),
     Task("Current_Number", 0, 99, lambda x: x, Net(1)),
     *(
-        Task(f"Prev{n}", 0, 99, lambda x, n=n: _past(x, n), Net(n + 1), length=10 if n < 5 else 20)
+        Task(f"Prev{n}", 0, 99, partial(_past, steps=n), Net(n + 1), length=10 if n < 5 else 20)
         for n in range(1, 6)
     ),
     Task(
@@ -268,7 +276,7 @@ TASKS: tuple[Task, ...] = (
             f"Add_Mod_{n}",
             0,
             n - 1,
-            lambda x, n=n: np.cumsum(x, axis=1) % n,
+            _total_modulo(n),
             _log(h, w, scale="unit", rate=8e-3, seeds=s, batch=128, steps=12000, longest=top),
         )
         for n, h, w, s, top in (

@@ -53,8 +53,8 @@ def write_dict(
     files = {"data.pkl": b"\x80\x02" + _pickle(entries) + b".", "byteorder": b"little"}
     files |= {f"data/{key}": storage for key, storage in enumerate(storages)}
     with ZipFile(file, "w") as archive:
-        for name, content in (files | {"version": b"3\n"}).items():
-            archive.writestr(ZipInfo(f"{stem}/{name}"), content)
+        for name, octets in (files | {"version": b"3\n"}).items():
+            archive.writestr(ZipInfo(f"{stem}/{name}"), octets)
 
 
 def _tensor(key: str, shape: tuple[int, ...]) -> bytes:

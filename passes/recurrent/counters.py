@@ -157,12 +157,32 @@ def _explained(features: tuple[Feature, ...], words: Ints, answers: Ints) -> Cou
         care = np.zeros(len(values), dtype=bool)
         care[flat] = True
         table = logic.Table(levels, values.reshape(shape), care.reshape(shape))
-        expr = logic.minimise(table)
+        expr = _apart(table) or logic.minimise(table)
         # A look-up, or a chain of cases as long as the trained length, says nothing of longer ones.
         if _looks_up(expr) or logic.cost(expr) > 40:
             return None
         found.append(expr)
     return Counter(features, tuple(found))
+
+
+def _apart(table: logic.Table) -> logic.Expr | None:
+    """Return two conditions, one on each of two features, whose conjunction is the table.
+
+    It reads better than one shorter comparison of both.
+    """
+    values, care = table.values, table.care
+    if values.ndim != 2 or care is None or values.min() < 0 or values.max() > 1:
+        return None
+    true = (values == 1) & care
+    sides = [true.any(axis=1 - axis) for axis in (0, 1)]
+    if not ((np.logical_and.outer(*sides) == true) | ~care).all():
+        return None
+    found: list[logic.Expr] = []
+    for axis, side in enumerate(sides):
+        known = care.any(axis=1 - axis)
+        one = logic.Table((table.levels[axis],), side.astype(np.int64), known)
+        found.append(logic.substitute(logic.minimise(one), {logic.Var(0): logic.Var(axis)}))
+    return logic.And(tuple(found))
 
 
 def _looks_up(expr: logic.Expr) -> bool:

@@ -79,11 +79,14 @@ class Form:
                 rest: Ints = sums % self.by
                 return rest
             case "floordiv":
-                return sums // self.by
+                whole: Ints = sums // self.by
+                return whole
             case "ge":
-                return (sums >= self.by).astype(np.int64)
+                reached: Ints = (sums >= self.by).astype(np.int64)
+                return reached
             case "eq":
-                return (sums == self.by).astype(np.int64)
+                equal: Ints = (sums == self.by).astype(np.int64)
+                return equal
             case "min":
                 least: Ints = np.minimum(state, inputs)
                 return least

@@ -11,14 +11,12 @@ import ddc
 from ddc.frontend.learn.checkpoint import write_dict
 from ddc.ir import MismatchError
 
-Matrix = list[list[float]]
-
 
 def saved(path: Path, bias: float = 0.0, length: int = 8) -> str:
     """Parity as a ReLU cell, the state an XOR of state and bit; `bias` makes it drift."""
     content: dict[str, object] = {"format": "ddc.recurrent/1", "length": length}
     content |= {"input": "x: bit[T]", "output": "round"}
-    arrays: dict[str, Matrix | list[float]] = {
+    arrays: dict[str, object] = {
         "h0": [0.0],
         "f.0.weight": [[1, 1], [1, 1]],
         "f.0.bias": [0, -1],
