@@ -120,6 +120,25 @@ def counters(net: StepNetwork, rng: np.random.Generator) -> Iterator[Counter]:
         found = [c for c in (_explained(f, words, answers) for f in family) if c is not None]
         if found:
             yield min(found, key=lambda counter: counter.cost)
+    if 2 < net.size and net.outputs == 1:
+        yield most_frequent(net.size)
+
+
+def most_frequent(size: int) -> Counter:
+    """Return the program whose output is the letter that came most often, the first of equals."""
+    expr: logic.Expr = logic.Const(size - 1)
+    for letter in reversed(range(size - 1)):
+        ahead = [
+            logic.Compare("ge", logic.Var(letter), logic.Var(other))
+            for other in range(letter + 1, size)
+        ]
+        condition = ahead[0] if len(ahead) == 1 else logic.And(tuple(ahead))
+        expr = logic.Select(condition, logic.Const(letter), expr)
+    return Counter(_counts(size), (expr,))
+
+
+def _counts(size: int) -> tuple[Feature, ...]:
+    return tuple(Feature(tuple(int(i == letter) for i in range(size))) for letter in range(size))
 
 
 def _families(size: int) -> Iterator[list[tuple[Feature, ...]]]:
@@ -133,8 +152,7 @@ def _families(size: int) -> Iterator[list[tuple[Feature, ...]]]:
     walks += [Feature(tuple(-v for v in walk.weights)) for walk in walks]
     yield [(walk,) for walk in walks]
     yield [(w, Feature(w.weights, extreme)) for w in walks for extreme in ("min", "max")]
-    counts = [tuple(int(i == letter) for i in range(size)) for letter in range(size)]
-    yield [tuple(Feature(w) for w in counts)]
+    yield [_counts(size)]
 
 
 def _explained(features: tuple[Feature, ...], words: Ints, answers: Ints) -> Counter | None:
