@@ -197,7 +197,7 @@ def _apart(table: logic.Table) -> logic.Expr | None:
         return None
     found: list[logic.Expr] = []
     for axis, side in enumerate(sides):
-        known = care.any(axis=1 - axis)
+        known = np.asarray(care.any(axis=1 - axis))
         one = logic.Table((table.levels[axis],), side.astype(np.int64), known)
         found.append(logic.substitute(logic.minimise(one), {logic.Var(0): logic.Var(axis)}))
     return logic.And(tuple(found))

@@ -6,6 +6,10 @@ ever tried: an expression either reproduces the machine or contradicts it. Outpu
 same sum, off the new state, or off a table, whichever costs least.
 """
 
+# What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 import itertools

@@ -1,5 +1,9 @@
 """One word through a recurrent network without rounding: fractions, or 60 digits for tanh and sigmoid."""
 
+# What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable

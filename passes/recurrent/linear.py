@@ -5,6 +5,10 @@ y_t is a sum of past outputs, of inputs, and of a constant. States are the outpu
 in floating point, rounded, and then compared in integers on every sample.
 """
 
+# What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -4,6 +4,10 @@ Steps are computed in binary64 with a rigorous bound on the rounding error; a de
 cannot tell is redone in rational arithmetic, or in 60 digits where tanh or sigmoid take part.
 """
 
+# What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 import itertools
