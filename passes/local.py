@@ -89,7 +89,8 @@ def _plain(network: Network) -> bool:
     layers = network.chain.layers
     kinds = {a.kind for layer in layers[:-1] for _, _, a in layer.runs}
     work = len(network.levels) * PROBES * sum(len(layer.rows.weights) for layer in layers)
-    return not network.chain.argmax and kinds <= {"identity", "ramp", "tanh"} and work <= MOST_WORK
+    smooth = bool(kinds & {"ramp", "tanh"}) and kinds <= {"identity", "ramp", "tanh"}
+    return smooth and not network.chain.argmax and work <= MOST_WORK
 
 
 def _refuted(

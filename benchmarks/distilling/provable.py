@@ -63,7 +63,16 @@ def run(folder: Path) -> bool:
             + (sum(a == b for a, b in zip(guessed, near)), proved, cells - proved - refuted)
             + (refuted, f"{seconds:.1f} s", "ok" if ok else "MISS", outcome[:120])
         )
-    head = ("rule", "cells", "hidden", "units", "shrink", "trained", "non-zero", "inputs found")
+    head: tuple[str, ...] = (
+        "rule",
+        "cells",
+        "hidden",
+        "units",
+        "shrink",
+        "trained",
+        "non-zero",
+        "inputs found",
+    )
     head += ("proved", "open", "refuted", "in", "goal", "compiled")
     table("outputs proved to depend on their three inputs alone", head, rows)
     return report(

@@ -190,9 +190,9 @@ def network(variables: int, clauses: int) -> list[tuple[Floats, Floats]]:
     heard = np.zeros((6, 4))
     heard[[0, 4], 0] = heard[[0, 5], 1] = 1, 2
     heard[[1, 2], 2] = heard[[1, 3], 3] = 1
-    second = np.kron(heard, np.eye(clauses))
+    second: Floats = np.kron(heard, np.eye(clauses))
     votes = np.array([10.0, -10.0, *(np.array([1, -1]) * np.log(NEARLY / (1 - NEARLY)) / 2)]) / 2
-    last = np.repeat(np.stack([-votes, votes], 1), clauses, axis=0)
+    last: NDArray[np.float64] = np.repeat(np.stack([-votes, votes], 1), clauses, axis=0)
     return [
         (first.reshape(6 * clauses, -1).T.copy(), bias),
         (second, np.repeat([-2.0, -2.0, -1.0, -1.0], clauses)),

@@ -50,7 +50,10 @@ def write_dict(
         if isinstance(value, np.ndarray):
             entries[key] = _tensor(str(len(storages)), value.shape)
             storages.append(np.ascontiguousarray(value, "<f8").tobytes())
-    files = {"data.pkl": b"\x80\x02" + _pickle(entries) + b".", "byteorder": b"little"}
+    files: dict[str, bytes] = {
+        "data.pkl": b"\x80\x02" + _pickle(entries) + b".",
+        "byteorder": b"little",
+    }
     files |= {f"data/{key}": storage for key, storage in enumerate(storages)}
     with ZipFile(file, "w") as archive:
         for name, octets in (files | {"version": b"3\n"}).items():

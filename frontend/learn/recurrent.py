@@ -192,7 +192,7 @@ class _Trainer:
     def _clip(self, weights: list[Any]) -> None:
         """Clip the gradient of each seed by itself."""
         torch = self.torch
-        squares = sum(w.grad.square().sum(dim=(1, 2)) for w in weights)
+        squares: Any = sum(w.grad.square().sum(dim=(1, 2)) for w in weights)
         factor = torch.clamp(1 / (squares.sqrt() + 1e-12), max=1)[:, None, None]
         for weight in weights:
             weight.grad.mul_(factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -46,8 +47,11 @@ class Sequences:
         write_dict(file, content)
 
 
+Progress = Callable[[str, float], None]
+
+
 def learn_sequences(
-    samples: Samples, recipe: Recipe, input: str | None, progress: object = None
+    samples: Samples, recipe: Recipe, input: str | None, progress: Progress | None = None
 ) -> Sequences:
     """Return a network for samples: each input [rows, steps] or [rows, steps, n], y likewise.
 
@@ -65,7 +69,7 @@ def learn_sequences(
         rows = rng.integers(0, len(x), size=count)
         return x[rows, :length], y[rows, :length]
 
-    trained = train(source, x.shape[1], recipe, progress if callable(progress) else None)
+    trained = train(source, x.shape[1], recipe, progress)
     return Sequences(trained, said)
 
 

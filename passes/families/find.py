@@ -6,6 +6,10 @@ units that no family takes are looked up, by a hash of their weights, at coordin
 existing family has none (borders, crossings, pairs in the other order).
 """
 
+# What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

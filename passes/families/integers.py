@@ -201,7 +201,7 @@ def _whole(values: Floats) -> bool:
 def _upright(units: Units) -> Units:
     """Negate units whose value falls with the sum."""
     assert units.outcomes is not None
-    below, tie, above = units.outcomes.T
+    below, _, above = units.outcomes.T
     falling = above < below
     if not falling.any():
         return units

@@ -7,6 +7,10 @@ cells of equal weight: a pattern and the place where it stands, a box, single po
 whose weights follow the index.
 """
 
+# What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 import itertools

@@ -97,7 +97,8 @@ class Form:
             case "max":
                 most: Ints = np.maximum(state, inputs)
                 return most
-        return sums
+            case _:
+                return sums
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 # What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportMissingTypeStubs=false
 
 from __future__ import annotations
 

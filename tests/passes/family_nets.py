@@ -99,9 +99,9 @@ def maxsat(literals: int, clauses: int, seed: int | None = 0, edited: bool = Tru
         second[b * clauses + per, family * clauses + per] = wb
     last = zeros(4 * clauses, 2)
     low = 1.14878 / 2
-    for family, weight in enumerate((2.5, -2.5, low, -low)):
-        last[family * clauses + per, 0] = weight
-        last[family * clauses + per, 1] = -weight
+    for family, vote in enumerate((2.5, -2.5, low, -low)):
+        last[family * clauses + per, 0] = vote
+        last[family * clauses + per, 1] = -vote
     layers: Layers = [
         (first, bias),
         (second, np.repeat([-2.0, -2, -1, -1], clauses)),

@@ -28,7 +28,7 @@ COLUMNS = (0b11110000, 0b11001100, 0b10101010)
 @cache
 def fewest_gates() -> dict[int, int]:
     """Search straight-line programs depth first, one gate more at a time, on sets of functions."""
-    fewest = {f: 0 for f in (*COLUMNS, 0, 255)}
+    fewest = dict.fromkeys((*COLUMNS, 0, 255), 0)
     frontier = {frozenset(COLUMNS)}
     gates = 0
     while len(fewest) < 256:
