@@ -190,7 +190,7 @@ def network(variables: int, clauses: int) -> list[tuple[Floats, Floats]]:
     heard = np.zeros((6, 4))
     heard[[0, 4], 0] = heard[[0, 5], 1] = 1, 2
     heard[[1, 2], 2] = heard[[1, 3], 3] = 1
-    second: Floats = np.kron(heard, np.eye(clauses))
+    second = np.kron(heard, np.eye(clauses)).astype(np.float64)
     votes = np.array([10.0, -10.0, *(np.array([1, -1]) * np.log(NEARLY / (1 - NEARLY)) / 2)]) / 2
     last: NDArray[np.float64] = np.repeat(np.stack([-votes, votes], 1), clauses, axis=0)
     return [
