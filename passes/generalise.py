@@ -206,6 +206,8 @@ class _Ties:
                 self._pin(axis, f"{array}[{index.at}] does not follow one loop")
             elif index.border == "wrap" and 2 * reach >= size:
                 self._pin(axis, f"{array}[{index.at}] reads the same entry from both sides")
+            elif index.border in ("else", "clamp") and reach >= size - 1:
+                self._pin(axis, f"{array}[{index.at}] reaches over the whole axis, as a prefix does")
             elif index.border != "inside" and self.values["loop", symbol] * factor != size:
                 self._pin(axis, f"{array}[{index.at}] passes the border at one size only")
             elif symbol in self.maps or index.border == "inside":

@@ -267,3 +267,16 @@ def test_ties_of_spins_keep_the_trained_size() -> None:
     kept = run_passes(spins, PIPELINE, context)
     assert sizes(kept) == []
     assert any("ties at other sizes" in note for note in context.notes)
+
+
+def test_prefixes_keep_the_trained_size() -> None:
+    def reads(at: Place) -> list[tuple[str, Place]]:
+        return [(name, (i,)) for i in range(at[0] + 1) for name in "ab"]
+
+    def rule(at: Place, given: Any) -> int:
+        total = sum((given["a", (i,)] + given["b", (i,)]) << i for i in range(at[0] + 1))
+        return int(total >> at[0] & 1)
+
+    for width in (3, 4):
+        adder = module_of({"a": (BIT, (width,)), "b": (BIT, (width,))}, (width,), reads, rule)
+        assert sizes(compiled(adder)) == []
