@@ -75,7 +75,7 @@ class Tables:
     def _atom(self, term: Term) -> Table | None:
         atom = self._inside(replace(term, weight=1))
         levels = self.levels_of(atom)
-        return None if levels is None else Table((atom,), np.array(levels, dtype=np.int64))
+        return Table((atom,), np.array(levels, dtype=np.int64)) if levels else None
 
     def _inside(self, atom: Term) -> Term:
         """Return an atom without wraps that never happen, and with the least offsets."""
