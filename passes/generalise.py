@@ -207,7 +207,9 @@ class _Ties:
             elif index.border == "wrap" and 2 * reach >= size:
                 self._pin(axis, f"{array}[{index.at}] reads the same entry from both sides")
             elif index.border in ("else", "clamp") and reach >= size - 1:
-                self._pin(axis, f"{array}[{index.at}] reaches over the whole axis, as a prefix does")
+                self._pin(
+                    axis, f"{array}[{index.at}] reaches over the whole axis, as a prefix does"
+                )
             elif index.border != "inside" and self.values["loop", symbol] * factor != size:
                 self._pin(axis, f"{array}[{index.at}] passes the border at one size only")
             elif symbol in self.maps or index.border == "inside":
