@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit  # pyright: ignore[reportMissingImports]
 
 RULE30 = """\
 func @rule30<N>(%cells: bit[N]) -> (%next: bit[N]) {
