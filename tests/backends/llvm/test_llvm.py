@@ -45,7 +45,7 @@ def test_assembly_of_other_processors() -> None:
         module, ".s", "x86-64-v3"
     )
     assert b"ymm" not in emit(module, ".s", "x86-64") and b"xmm" in emit(module, ".s", "x86-64")
-    with pytest.raises(ir.DdcError, match="no processor"):
+    with pytest.raises(ir.DdcError, match="no target processor"):
         emit(module, ".s", 'x"; import os')
 
 
