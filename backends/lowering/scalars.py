@@ -420,7 +420,10 @@ def _transformed(name: str, raw: Expr) -> Expr:
 
 def _held(place: Expr, count: int) -> Expr:
     """Return an index where it is one, else 0."""
-    inside = Bin("and", Cmp("ge", place, index(0)), Cmp("lt", place, index(count)), "bool")
+    below = Cmp("lt", place, index(count))
+    # A bit is stored unsigned: compilers warn of a comparison that cannot fail.
+    unsigned = isinstance(place, Cast) and place.a.type in ("bit", "bool")
+    inside = below if unsigned else Bin("and", Cmp("ge", place, index(0)), below, "bool")
     return Select(inside, place, index(0), INDEX)
 
 
