@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ddc.backends.evidence import sentence
 from ddc.backends.lowering.nest import (
     Array,
     Assign,
@@ -25,7 +26,6 @@ from ddc.backends.lowering.nest import (
     expressions,
     statements,
 )
-from ddc.backends.python.docstring import sentence
 from ddc.ir import Module
 
 from .expressions import STORED, TYPES, Expressions, declared_array, static_table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ddc.backends.evidence import sentence
 from ddc.backends.lowering import lower
-from ddc.backends.python.docstring import sentence
 from ddc.ir import DdcError, Module
 
 from .unit import Unit

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ddc.backends.python.expand import expand
+from ddc.backends.expand import expand
 from ddc.ir import (
     Affine,
     Block,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
+from ddc.backends.expand import KEPT
 from ddc.ir import (
     Affine,
     Function,
@@ -27,7 +28,6 @@ from ddc.ir import (
 )
 
 from . import intervals, ranges
-from .expand import KEPT
 from .literals import array_literal
 from .plain import Plain
 from .ranges import LARGEST_SIZE, Range, fits

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ddc.ir import Evidence, Function, Param
-from ddc.ir.evidence import BINDING
+from ddc.backends.evidence import sentence
+from ddc.ir import Function, Param
 
 from .inputs import value_text
 
@@ -47,50 +47,3 @@ def _summary(function: Function, params: Sequence[str]) -> str:
 def result_name(result: Param) -> str:
     """Return a result's name in words."""
     return result.name
-
-
-_PROVED = {
-    "structural": "the loops, written out again, give back the network's own weights",
-    "exhaustive": "equal to the network on every input",
-    "composed": "equal to the network part by part",
-    "diagrams": "equal to the network by decision diagrams",
-    "bounds": "equal to the network within rigorous bounds",
-    "induction": "equal to the network at every step",
-}
-
-
-def sentence(claim: Evidence) -> str:
-    """Return a claim in words."""
-    details = {key: value for key, value in claim.details if key not in BINDING}
-    if claim.kind == "proved":
-        inputs = details.pop("inputs", None)
-        words = _PROVED.get(claim.method, "equal to the network")
-        if claim.method == "exhaustive" and inputs is not None and "outputs" in details:
-            outputs = details.pop("outputs")
-            words = f"equal to the network in each of {outputs} outputs, on all {inputs} cases of "
-            words += "the inputs it sees"
-        elif claim.method == "exhaustive" and inputs is not None:
-            words = f"equal to the network on all {inputs} inputs"
-        elif inputs is not None:
-            words += f", {inputs} inputs"
-        return f"proved {claim.method}: {words}{_rest(details)}"
-    if claim.kind == "tested":
-        count = details.pop("inputs", details.pop("n", None))
-        words = "tested: equal to the network" + (
-            f" on {count} inputs" if count is not None else ""
-        )
-        return words + _rest(details)
-    if claim.kind == "inferred":
-        return "inferred: beyond what the network was given" + _rest(details)
-    if claim.kind == "inexact":
-        return "INEXACT: differs from the network" + _rest(details)
-    return f"{claim.kind}{_rest(details)}" if details else claim.kind
-
-
-def _rest(details: dict[str, Any]) -> str:
-    if not details:
-        return ""
-    from fractions import Fraction
-
-    shown = [f"{key} {float(v) if isinstance(v, Fraction) else v}" for key, v in details.items()]
-    return " (" + ", ".join(shown) + ")"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ddc.backends.expand import expand
 from ddc.ir import Function, Module, constant_type, value_types
 
-from .expand import expand
 from .names import Names, identifier
 from .values import Module as Gathered
 

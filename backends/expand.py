@@ -6,7 +6,7 @@ structured ops. The expansion of each layer is its definition, so nothing is los
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import cast
@@ -56,7 +56,7 @@ class _Expander:
         with self.build.body() as ops:
             for op in block.ops:
                 self.op(op)
-        return replace(block, ops=tuple(_collected(ops, self.build)))
+        return replace(block, ops=tuple(ops))
 
     def op(self, op: Op) -> None:
         if op.body is not None:
@@ -68,7 +68,7 @@ class _Expander:
         elif op.code in KEPT or (op.code in OPS and OPS[op.code].elementwise):
             self.emit(op)
         else:
-            raise DdcError(f"the Python backend does not know the op {op.code!r}")
+            raise DdcError(f"no backend knows the op {op.code!r}")
 
     def emit(self, op: Op) -> None:
         self.build.append(op)
@@ -270,10 +270,6 @@ class _Expander:
             )
 
         self.map(op, shape, share)
-
-
-def _collected(ops: list[Op], _: Builder) -> Iterator[Op]:
-    yield from ops
 
 
 def _ints(op: Op, name: str, count: int, default: int) -> tuple[int, ...]:
