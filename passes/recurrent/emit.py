@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,27 @@ from ddc.ir import (
     int_type,
 )
 
-from .network import StepNetwork
-
 Ints = NDArray[np.int64]
+
+
+class Words(Protocol):
+    """What a program over words is written from: the function, and the values of its letters.
+
+    `letters` [k, columns] holds the values that a letter gives to each column, `axes` all values of
+    each column, `columns` what it reads, and `outputs` the number of results of a step.
+    """
+
+    entry: Function
+    length: int
+    letters: Ints
+    axes: tuple[tuple[int, ...], ...]
+    columns: list[tuple[str, tuple[int, ...]]]
+    outputs: int
+
+    @property
+    def size(self) -> int:
+        """The number of letters."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,7 @@ class Register:
 class Writer:
     """Writes the program of a recurrent network: loads, tables, arithmetic, then a loop over time."""
 
-    def __init__(self, net: StepNetwork) -> None:
+    def __init__(self, net: Words) -> None:
         self.net = net
         self.entry = net.entry
         self.builder = Builder([param.name for param in self.entry.params])

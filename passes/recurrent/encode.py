@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from ddc.ir import Module, Operand
 from ddc.passes import logic
 
-from .emit import Register, Writer, range_of
+from .emit import Register, Words, Writer, range_of
 from .machine import Mealy
-from .network import StepNetwork
 
 Ints = NDArray[np.int64]
 
@@ -116,22 +115,22 @@ class Coding:
         """Return the outputs for words [rows, steps]: [rows, steps, outputs]."""
         return self.machine.run(words)
 
-    def emit(self, net: StepNetwork) -> Module:
+    def emit(self, net: Words) -> Module:
         """Return the program: a scan with one small state."""
         if self.machine.states == 1:
             return self._stateless(net)
         writer = Writer(net)
-        register = Register(self._name(), range_of(self.labels), int(self.labels[0]))
+        register = Register(self.name, range_of(self.labels), int(self.labels[0]))
 
         def body(names: Sequence[str]) -> tuple[list[Operand], list[Operand]]:
-            step = _Step(writer, self, net, names[0])
+            step = Step(writer, self, net, names[0])
             after = step.next()
             return [after], [step.output(m, after) for m in range(net.outputs)]
 
         kinds = [range_of(self.machine.out[..., m]) for m in range(net.outputs)]
         return writer.scanned([register], body, kinds)
 
-    def _stateless(self, net: StepNetwork) -> Module:
+    def _stateless(self, net: Words) -> Module:
         writer = Writer(net)
         out = self.machine.out
         kinds = [range_of(out[..., m]) for m in range(net.outputs)]
@@ -139,17 +138,19 @@ class Coding:
             lambda: [writer.table(out[0, :, m], writer.letter()) for m in range(net.outputs)], kinds
         )
 
-    def _name(self) -> str:
+    @property
+    def name(self) -> str:
+        """A name for the state."""
         if "state" in self.outputs:
             return "last"
         codes = {"mod": "rest", "floordiv": "carry"}
         return codes.get(self.next.code, "state") if self.next is not None else "state"
 
 
-class _Step:
+class Step:
     """Writes one step of a coding; the sum is written once."""
 
-    def __init__(self, writer: Writer, coding: Coding, net: StepNetwork, state: str) -> None:
+    def __init__(self, writer: Writer, coding: Coding, net: Words, state: str) -> None:
         self.writer, self.coding, self.net, self.state = writer, coding, net, state
         self.loads = writer.letter()
         self.total: Operand | None = None
@@ -208,7 +209,7 @@ class _Step:
         return self.writer.total(self.input_terms(), self.coding.sum.const)
 
 
-def encode(machine: Mealy, net: StepNetwork) -> Coding:
+def encode(machine: Mealy, net: Words) -> Coding:
     """Return the machine with the cheapest arithmetic found, tables where there is none."""
     plain = Coding(machine, np.arange(machine.states))
     if machine.states == 1:
@@ -225,7 +226,7 @@ def encode(machine: Mealy, net: StepNetwork) -> Coding:
     return min((_with_tables(coding, net) for coding in best), key=lambda c: c.cost, default=plain)
 
 
-def _with_tables(coding: Coding, net: StepNetwork) -> Coding:
+def _with_tables(coding: Coding, net: Words) -> Coding:
     """Return the coding with the true cost of the outputs that are tables."""
     cost = coding.cost
     for m, how in enumerate(coding.outputs):
@@ -241,7 +242,7 @@ def _with_tables(coding: Coding, net: StepNetwork) -> Coding:
     return Coding(coding.machine, coding.labels, coding.sum, coding.next, coding.outputs, cost)
 
 
-def _codings(machine: Mealy, net: StepNetwork) -> Iterator[Coding]:
+def _codings(machine: Mealy, net: Words) -> Iterator[Coding]:
     walk = _Walk(machine)
     for sum_ in sorted(_sums(net.letters.shape[1]), key=lambda s: s.cost):
         inputs = sum_.inputs(net.letters)
@@ -352,4 +353,4 @@ def _readings(out: Ints, sums: Ints) -> Iterator[Form]:
             yield Form("ge", by)
 
 
-__all__ = ["Coding", "Form", "Sum", "encode"]
+__all__ = ["Coding", "Form", "Step", "Sum", "encode"]
