@@ -265,7 +265,8 @@ class _Roller:
             if self._whole(group, place, count, bases[place]):
                 # Every entry of the axis exactly once: where the window stands does not matter.
                 bases[place], low = Index(Affine()), 0
-            offsets[place] = Affine()
+            # Another loop may move the same axis: only the constant becomes the start.
+            offsets[place] = offsets[place] - offsets[place].const
         loop = builder.loop(name, low, low + count)
         for place, step in moved:
             offsets[place] = offsets[place] + Affine.symbol(loop.symbol, step)

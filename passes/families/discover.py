@@ -19,6 +19,7 @@ from ddc.passes.base import Declined
 from .find import Found, Layer, Reading, clipped, find, shifted
 from .integers import Units, alike, comparing, linear, merged
 from .model import Entries, Family, Source, expand, flat_places, grid, hashes, settled
+from .noise import Ranges
 
 MOST_WEIGHTS = 5_000_000  # non-zero weights of a layer that are grouped
 
@@ -86,10 +87,11 @@ class _Reader:
         inputs = len(graph.levels)
         ends = [(few[0], few[-1]) for few in graph.levels]
         total = inputs + sum(stage.source.count for stage in graph.stages)
-        self.low = np.zeros(total, dtype=np.int64)
-        self.high = np.zeros(total, dtype=np.int64)
+        low, high, step = np.zeros((3, total), dtype=np.int64)
         if ends:
-            self.low[:inputs], self.high[:inputs] = np.array(ends, dtype=np.int64).T
+            low[:inputs], high[:inputs] = np.array(ends, dtype=np.int64).T
+            step[:inputs] = [int(np.gcd.reduce(np.diff(few), initial=0)) for few in graph.levels]
+        self.ranges = Ranges(low, high, step)
         self.place = np.full(total, -1, dtype=np.int64)
         self.place[:inputs] = np.arange(inputs)
         self.factor = np.ones(total, dtype=np.int64)
@@ -146,12 +148,19 @@ class _Reader:
         if len(rows.weights) > MOST_WEIGHTS:
             raise Declined(f"a layer has more than {MOST_WEIGHTS} weights that are not 0")
         if stage.activation.kind == "identity":
-            units = linear(rows)
+            units = linear(rows, self._choices(stage), self.ranges)
         else:
-            units = comparing(rows, stage.activation, self.low, self.high)
+            units = comparing(rows, stage.activation, self.ranges)
         self.found.references.append(Reference(stage.start, units))
         other = alike(units, rows, stage.activation)
         return [units] if other is None else [units, other]
+
+    def _choices(self, stage: Stage) -> Ints | None:
+        """Return the units of the last layer among which each output chooses, None for others."""
+        if self.graph.choices is None:
+            return None
+        numbers = self.graph.choices[self.graph.results] - stage.start
+        return numbers if ((numbers >= 0) & (numbers < stage.source.count)).all() else None
 
     def _layer(self, units: Units, order: Ints | None = None) -> Layer:
         owners = units.owners
@@ -211,8 +220,13 @@ class _Reader:
             self._register(number, stage, self._squared(few), flipped)
         ends = written[0].outcomes
         assert ends is not None
-        self.low[stage.start : stage.stop] = ends.min(axis=1)
-        self.high[stage.start : stage.stop] = ends.max(axis=1)
+        self._bounded(slice(stage.start, stage.stop), ends)
+
+    def _bounded(self, mine: slice, outcomes: Ints) -> None:
+        """Note what units with these outcomes [units, 3] can be."""
+        self.ranges.low[mine] = outcomes.min(axis=1)
+        self.ranges.high[mine] = outcomes.max(axis=1)
+        self.ranges.step[mine] = np.gcd.reduce(np.abs(np.diff(outcomes, axis=1)), axis=1)
 
     def _register(self, number: int, stage: Stage, found: Found, flipped: Ints) -> None:
         family = found.family

@@ -9,8 +9,8 @@ nearest value that it can take.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,11 +20,12 @@ from ddc.ir.exact.activation import Activation
 from ddc.ir.exact.sources import Floats, Ints, Rows, per_row
 from ddc.passes.base import Declined
 
+from .noise import Ranges, simplest, simplest_choice
+
 Bools = NDArray[np.bool_]
 
 NOISY = 1 << 12  # coprime weights beyond this look like noise on smaller ones
 TRIED = 16  # units after which a layer is given up where none is simpler
-MULTIPLIERS = 12  # the simplest weights are tried with the least one at 1, 2, …
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +79,18 @@ def merged(rows: Rows) -> Rows:
     return Rows(rows.width, starts, columns[kept], weights[kept], rows.bias)
 
 
-def comparing(rows: Rows, activation: Activation, low: Ints, high: Ints) -> Units:
-    """Return comparison units in normal form; `low`, `high` are the ranges of all values."""
-    bias = _minus(rows.bias, activation.cut)
+def comparing(rows: Rows, activation: Activation, ranges: Ranges) -> Units:
+    """Return comparison units in normal form; `ranges` are those of all values."""
+    bias, exact = _minus(rows.bias, activation.cut)
     weights, offset, fits = _binary(rows, bias, per_unit=True)
+    fits &= exact
     weights, offset, outcomes = _normal(rows, weights, offset, activation.outcomes)
     largest = per_row(np.maximum, np.abs(weights), rows.starts, 0)
     noisy = ~fits | (largest > NOISY)
     found = Units(rows.starts, rows.columns, weights, offset, outcomes)
     if noisy.any():
-        found, done = _simplified(found, rows, bias, activation.outcomes, noisy, low, high)
+        bounds = [Fraction(b) - activation.cut for b in rows.bias.tolist()]
+        found, done = _simplified(found, rows, bounds, activation.outcomes, noisy, ranges)
         if bool((~fits & ~done).any()):
             raise Declined("a unit's weights have no short common scale")
     return _upright(found)
@@ -104,8 +107,9 @@ def alike(units: Units, rows: Rows, activation: Activation) -> Units | None:
         return None
     if (units.outcomes == units.outcomes[:1]).all():
         return None
-    weights, offset, fits = _binary(rows, _minus(rows.bias, activation.cut), per_unit=False)
-    if not fits.all():
+    bias, exact = _minus(rows.bias, activation.cut)
+    weights, offset, fits = _binary(rows, bias, per_unit=False)
+    if not (fits & exact).all():
         return None
     divisor = max(int(np.gcd.reduce(np.abs(np.concatenate([weights, offset])))), 1)
     outcomes = np.tile(np.array(activation.outcomes, dtype=np.int64), (rows.count, 1))
@@ -128,9 +132,21 @@ def _normal(
     return weights, offset, shown
 
 
-def linear(rows: Rows) -> Units:
-    """Return linear units: integers with one scale for all of them."""
+def linear(rows: Rows, groups: Ints | None = None, ranges: Ranges | None = None) -> Units:
+    """Return linear units: integers with one scale for all of them.
+
+    With groups [groups, units] only the first greatest unit of each group matters: noise on the
+    weights is taken out where that changes no such choice.
+    """
     weights, offset, fits = _binary(rows, rows.bias, per_unit=False)
+    if groups is not None and ranges is not None:
+        numbers = np.concatenate([weights, offset])
+        common = int(np.gcd.reduce(np.abs(numbers), initial=0)) or 1
+        noisy = not fits.all() or np.abs(numbers).max(initial=0) // common > NOISY
+        found = simplest_choice(rows, groups, ranges) if noisy else None
+        if found is not None:
+            units = Units(rows.starts, rows.columns, *found, None)
+            return _without_zeros(units, np.ones(rows.count, dtype=bool))
     if not fits.all():
         raise Declined("the weights of the outputs have no short common scale")
     scale = _unit_of(rows.weights, rows.bias)
@@ -140,14 +156,14 @@ def linear(rows: Rows) -> Units:
     )
 
 
-def _minus(bias: Floats, cut: Fraction) -> Floats:
+def _minus(bias: Floats, cut: Fraction) -> tuple[Floats, Bools]:
+    """Return the biases less a cut as floats, and which of them are exact."""
     if not cut:
-        return bias
+        return bias, np.ones(len(bias), dtype=bool)
     exact = [Fraction(b) - cut for b in bias.tolist()]
     nearest = np.array([float(b) for b in exact])
-    if any(Fraction(n) != b for n, b in zip(nearest.tolist(), exact)):
-        raise Declined("a unit is compared with a number that is no binary64 number")
-    return nearest
+    same = [Fraction(n) == b for n, b in zip(nearest.tolist(), exact)]
+    return nearest, np.array(same, dtype=bool)
 
 
 def _lowest(values: Floats) -> tuple[Ints, Ints, Ints]:
@@ -222,94 +238,41 @@ def _upright(units: Units) -> Units:
 def _simplified(
     units: Units,
     rows: Rows,
-    bias: Floats,
+    bias: Sequence[Fraction],
     outcomes: tuple[int, int, int],
     noisy: Bools,
-    low: Ints,
-    high: Ints,
+    ranges: Ranges,
 ) -> tuple[Units, Bools]:
     """Return the units with simpler weights wherever that provably changes no decision, and which."""
     assert units.outcomes is not None
     weights, offset, shown = units.weights.copy(), units.bias.copy(), units.outcomes.copy()
     done = np.zeros(units.count, dtype=bool)
+    hints: dict[int, float] = {}
     for tried, unit in enumerate(np.flatnonzero(noisy).tolist()):
         if tried >= TRIED and not done.any():
             break
         part = slice(int(rows.starts[unit]), int(rows.starts[unit + 1]))
-        columns = rows.columns[part]
-        found = _simplest(rows.weights[part], float(bias[unit]), low[columns], high[columns])
+        fan_in = part.stop - part.start
+        found = simplest(
+            rows.weights[part], bias[unit], ranges.take(rows.columns[part]), hints.get(fan_in, 0.0)
+        )
         if found is None:
             continue
-        weights[part], offset[unit] = found
+        weights[part], offset[unit], hints[fan_in] = found
         shown[unit, 1] = outcomes[0]  # the sum is never 0
         done[unit] = True
-    kept = weights != 0
-    starts = np.concatenate(
-        [[0], np.cumsum(np.bincount(units.owners[kept], minlength=units.count))]
+    return _without_zeros(replace(units, weights=weights, bias=offset, outcomes=shown), done), done
+
+
+def _without_zeros(units: Units, done: Bools) -> Units:
+    """Return the units without weights of 0, and how many were simplified."""
+    kept = units.weights != 0
+    counts = np.bincount(units.owners[kept], minlength=units.count)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return replace(
+        units,
+        starts=starts,
+        columns=units.columns[kept],
+        weights=units.weights[kept],
+        simplified=int(done.sum()),
     )
-    count = int(done.sum())
-    found_units = Units(starts, units.columns[kept], weights[kept], offset, shown, simplified=count)
-    return found_units, done
-
-
-def _simplest(weights: Floats, bias: float, low: Ints, high: Ints) -> tuple[Ints, int] | None:
-    """Return the smallest integer weights and bias with the same decision on the whole box."""
-    size = np.abs(weights)
-    extent = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
-    if not len(size) or not size.max() > 0:
-        return None
-    # Weights that the box cannot notice may be noise around 0: the least clear one is the unit.
-    clear = size[size > size.max() * 1e-3]
-    for multiplier in range(1, MULTIPLIERS + 1):
-        scale = float(clear.min()) / multiplier
-        rounded = _rounded(weights, scale)
-        refined = None if rounded is None else _rounded(weights, rounded[1])
-        if refined is None:
-            continue
-        found = _margin(weights, bias, *refined, extent, low, high)
-        if found is not None:
-            return found
-    return None
-
-
-def _rounded(weights: Floats, scale: float) -> tuple[Floats, float] | None:
-    """Return the weights over the scale as whole numbers, and the scale that fits those best."""
-    whole = np.rint(weights / scale)
-    norm = float(whole @ whole)
-    if not norm or np.abs(whole).max() > NOISY:
-        return None
-    return whole, float(weights @ whole) / norm
-
-
-def _margin(
-    weights: Floats,
-    bias: float,
-    whole: Floats,
-    scale: float,
-    extent: Floats,
-    low: Ints,
-    high: Ints,
-) -> tuple[Ints, int] | None:
-    """Return coprime weights and a bias if the noise can never reach the next integer.
-
-    `weights @ x + bias` has the sign of `n + bias / scale + e` with the integer n = `whole @ x`
-    and |e| at most the error below; exact rational arithmetic throughout.
-    """
-    step = Fraction(scale)
-    error = Fraction(0)
-    for w, v, most in zip(weights.tolist(), whole.tolist(), extent.tolist()):
-        error += abs(Fraction(w) / step - int(v)) * int(most)
-    ratio = Fraction(bias) / step
-    divisor = math.gcd(*(int(v) for v in whole.tolist())) or 1
-    ends = [
-        (int(v) * lo, int(v) * hi) for v, lo, hi in zip(whole.tolist(), low.tolist(), high.tolist())
-    ]
-    least, most_ = sum(min(e) for e in ends), sum(max(e) for e in ends)
-    # n takes values of one residue class modulo the divisor (0: whole weights times integers).
-    below = math.floor(-ratio / divisor) * divisor  # the greatest n with n + ratio <= 0
-    above = below + divisor
-    if below >= least and not below + ratio + error < 0:
-        return None
-    if above <= most_ and not above + ratio - error > 0:
-        return None
-    return whole.astype(np.int64) // divisor, 1 - above // divisor
