@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 
@@ -65,7 +66,9 @@ def _signature_options(parser: argparse.ArgumentParser) -> None:
 
 def _look_inside_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("looking inside")
-    group.add_argument("-p", "--passes", metavar="PASSES", help='such as "raise,roll{…},minimise"')
+    group.add_argument(
+        "-p", "--passes", metavar="PASSES", help='such as "raise,roll{...},minimise"'
+    )
     group.add_argument(
         "--print-ir-after",
         metavar="PASS",
@@ -289,6 +292,9 @@ _COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], str]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # terminals that know ASCII alone
     words = list(sys.argv[1:] if argv is None else argv)
     command = words.pop(0) if words and words[0] in _COMMANDS else "compile"
     make_parser, function = _COMMANDS[command]

@@ -10,7 +10,7 @@ from . import driver
 from .inspection import Inspection
 from .options import Options
 from .output import check_writable, say, write_files, write_text
-from .targets import SUFFIXES, emit, files, suffix_of
+from .targets import SUFFIXES, checked_name, emit, files, suffix_of
 
 EXIT_MISMATCH = 3
 
@@ -21,7 +21,11 @@ def compile_models(arguments: argparse.Namespace) -> int:
     target = _target(arguments)
     if arguments.out not in (None, "-"):
         check_writable(arguments.out)
+    if arguments.name is not None:
+        checked_name(arguments.name, target)
     if arguments.emit == "ir":
+        if len(arguments.models) > 1:
+            raise UsageError("--emit ir writes one network down: give one MODEL")
         network = driver.read_network(arguments.models[0], options)
         write_text(arguments.out, print_module(network.module))
         return 0
@@ -43,7 +47,8 @@ def compile_models(arguments: argparse.Namespace) -> int:
     for note in compiled.notes:
         say(f"ddc: note: {note}", options.quiet)
     if arguments.out is not None:
-        say(f"ddc: {arguments.out}: {compiled.summary()}", options.quiet)
+        shown = compiled.summary() or "no network to compare with, so nothing is claimed"
+        say(f"ddc: {arguments.out}: {shown}", options.quiet)
     return 0
 
 

@@ -15,7 +15,6 @@ from ddc.ir import (
     MismatchError,
     Module,
     Param,
-    UsageError,
     check,
     digest,
     parse,
@@ -33,6 +32,10 @@ from .inspection import Inspection
 from .metadata import Metadata
 from .options import Options
 from .report import Progress
+from .targets import checked_name
+
+MAX_MODULE_BYTES = 1 << 30
+MAX_SOURCE_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -99,19 +102,22 @@ def read_network(path: str | Path | Any, options: Options) -> Network:
 def _function_name(wanted: str | None, stem: str) -> str:
     from ddc.frontend.names import identifier
 
-    if wanted is None:
-        return identifier(stem, "net")
-    if identifier(wanted, "net") != wanted:
-        raise UsageError(f"--name {wanted!r} is not a public Python identifier")
-    return wanted
+    return identifier(stem, "net") if wanted is None else checked_name(wanted)
+
+
+def _text(path: str, limit: int) -> str:
+    from ddc.frontend.files import read_bytes
+    from ddc.frontend.records import about
+
+    with about(path):
+        try:
+            return read_bytes(Path(path), limit).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise DdcError("not a text file") from None
 
 
 def _read_text(path: str, options: Options) -> Network:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise DdcError(f"cannot read {path!r}: {reason}") from None
+    text = _text(path, MAX_MODULE_BYTES)
     module = parse(text, path)
     # Evidence in a file is somebody's word: it is not believed, and not passed on.
     claimed = module.entry.evidence
@@ -277,12 +283,7 @@ def _program_reader(path: str, options: Options) -> _ProgramFile:
         raise DdcError(f"cannot verify {path!r}: give a .py or a .ddc file")
     from ddc.frontend.source import read_program
 
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise DdcError(f"cannot read {path!r}: {reason}") from None
-    source = read_program(text, path)
+    source = read_program(_text(path, MAX_SOURCE_BYTES), path)
 
     def module_for(network: Network) -> Module:
         entry = network.module.entry

@@ -18,10 +18,11 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
     """Give a file to write to that takes the place of `path` only when all went well.
 
     The file is made in the same folder, so that the final rename cannot fail half way. A path
-    that is not a regular file (a pipe, a terminal) is written to directly.
+    that is not a regular file (a pipe, a terminal) is written to directly; a symbolic link stays,
+    and what it points to is replaced.
     """
-    target = Path(path)
     try:
+        target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
             if target.is_dir():
                 raise DdcError(f"cannot write {path!r}: it is a folder")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddc.frontend.records import quote
 from ddc.ir import UsageError, print_module
 
 if TYPE_CHECKING:
@@ -29,6 +31,21 @@ def suffix_of(path: str) -> str:
         known = " ".join(SUFFIXES)
         raise UsageError(f"no target for {path!r}: its suffix is none of {known}")
     return SUFFIXES[suffix]
+
+
+def checked_name(name: str, target: str = "python") -> str:
+    """Return the name that a person chose for the function, if a target takes it as it is.
+
+    Raises `UsageError` where the target's language would need another name.
+    """
+    language = "C" if target in ("c", "llvm") else "Python"
+    names = importlib.import_module(f"ddc.backends.{language.lower()}.names")
+    if names.identifier(name) != name:
+        raise UsageError(
+            f"--name {quote(name)} cannot be: a function's name has at most {names.LONGEST} letters, "
+            f"digits and inner _, and means nothing to {language} itself"
+        )
+    return name
 
 
 def emit(compiled: Compiled, target: str, style: str = "plain") -> str:

@@ -64,6 +64,8 @@ def read(path: str | Path, *, model: str | None = None, trust: bool = False) -> 
     `model` (`package:factory` or `FILE.py:factory`) gives the architecture of a state dict and is
     run; `trust` lets a checkpoint run its own code. Raises `DdcError`, one line, for bad input.
     """
+    if not str(path):
+        raise DdcError("cannot read a network from a file without a name")
     path = Path(path)
     return check_finite(reader_for(path)(path, model, trust))
 

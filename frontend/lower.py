@@ -36,6 +36,7 @@ from .records import Layer, Network, about, quote
 from .samples import Samples, infer
 from .shapes import (
     Shape,
+    check_together,
     conv_pairs,
     fed_shape,
     feed_of,
@@ -85,6 +86,7 @@ def lower(
     `DdcError`, one line, with what to type where that leaves anything open.
     """
     with about(network.source):
+        check_together(network)
         signature, signature_from = _signature(network, input, samples)
         params = signature.at(signature.sizes)
         _check_params(params)

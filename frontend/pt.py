@@ -128,8 +128,11 @@ def dense_layers(root: Mapping[str, object]) -> list[Layer]:
 
 def _dense(root: Mapping[str, object], index: int) -> Layer:
     weight, bias = root.get(f"{index}.weight"), root.get(f"{index}.bias")
+    if weight is None:
+        raise DdcError(f"'{index}.weight' is missing: 'activations' names a layer {index}")
     if not isinstance(weight, np.ndarray) or weight.ndim != 2 or weight.size == 0:
-        raise DdcError(f"'{index}.weight' is not a matrix")
+        shape = f" of shape {list(weight.shape)}" if isinstance(weight, np.ndarray) else ""
+        raise DdcError(f"'{index}.weight'{shape} is not a matrix of at least one weight")
     tensors = {"weight": weight}
     if bias is not None:
         if not isinstance(bias, np.ndarray) or bias.shape != weight.shape[:1]:

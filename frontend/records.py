@@ -94,6 +94,11 @@ def check_finite(network: Network) -> Network:
     """Return the network; raise `DdcError` that names the first weight that is NaN or infinite."""
     for layer in network.layers:
         for name, array in layer.tensors.items():
+            if array.dtype.kind not in "iuf":
+                raise DdcError(
+                    f"{quote(network.source)}: {name} of {layer.describe()} holds "
+                    f"{array.dtype.name} values: weights are numbers"
+                )
             bad = np.flatnonzero(~np.isfinite(array).reshape(-1))
             if bad.size:
                 index = [int(i) for i in np.unravel_index(int(bad[0]), array.shape)]

@@ -268,6 +268,17 @@ def fits(network: Network, signature: Signature, sizes: dict[str, int]) -> bool:
     return True
 
 
+def check_together(network: Network) -> None:
+    """Raise `DdcError` where a network of vector layers takes no input at all."""
+    width = vector_width(network) if feed_of(network).mode == "vector" else None
+    if width is None:
+        return
+    try:
+        shapes(network.layers, (width,))
+    except DdcError as error:
+        raise DdcError(f"the layers do not fit together: {error}") from None
+
+
 # ---------------------------------------------------------------- the line to type
 
 

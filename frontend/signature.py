@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from ddc.ir import Array, DdcError, OneHot, Type, dims, element, parse_params
 
+from .records import quote
+
 MAX_SIZE = 1 << 31
 
 
@@ -56,7 +58,7 @@ def parse_signature(text: str, where: str = "--input") -> Signature:
     for name, type_ in signature.params:
         for dim in dims(type_):
             if dim.is_const and not 1 <= dim.const < MAX_SIZE:
-                raise DdcError(f"{where}: {name}: {type_} has a size of {dim}")
+                raise DdcError(f"{where}: {name} has the size {quote(str(dim))}, not 1 to 2^31")
     return signature
 
 

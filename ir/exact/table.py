@@ -248,7 +248,9 @@ def tabulate(
     most = max((len(few) for few in network.levels), default=1)
     entries = most * network.width * len(network.levels)
     if network.chain.layers and 0 < entries <= MOST_ENTRIES:
-        _fill(_Blocks(network, chunk), writer, progress)
+        with unbounded():  # sums beyond what a float holds are undecided, not wrong
+            blocks = _Blocks(network, chunk)
+        _fill(blocks, writer, progress)
     else:
         for start in range(0, rows, PENDING):
             writer.redo(np.arange(start, min(start + PENDING, rows)))

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ import pytest
 
 from benchmarks.spine import code_size
 from ddc import cli
+from ddc import compile as compile_network
+from ddc.frontend.records import Layer, Network, check_finite
+from ddc.ir import DdcError
 from tests.ddc.networks import layers_file, rare_network, ring_network
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +109,15 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def test_terminals_that_know_ascii_alone() -> None:
+    for words in (["--help"], ["learn", "mlp", "--help"], ["passes"], [RULE30]):
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        run = subprocess.run(
+            [sys.executable, "-m", "ddc", *words], capture_output=True, env=environment
+        )
+        assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize("command", ["run", "verify", "learn", "passes", "bisect"])
@@ -213,6 +226,28 @@ def test_more_inputs_than_can_be_enumerated(
     assert "reads 40 free inputs" in line and "2^40" in line
 
 
+def test_checkpoints_that_contradict_themselves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apart = [(np.ones((3, 2)), np.zeros(3)), (np.ones((1, 4)), np.zeros(1))]
+    line = refused(capsys, layers_file(tmp_path / "apart.pt", apart, "x: bit[2]", "step"))
+    assert "layers do not fit together: layer '1'" in line and "--input" not in line
+    empty = [(np.ones((0, 2)), np.zeros(0))]
+    line = refused(capsys, layers_file(tmp_path / "empty.pt", empty, "x: bit[2]", "step"))
+    assert "'0.weight' of shape [0, 2]" in line
+    layer = Layer("linear", "0", {}, {"weight": np.array([[True, False]])})
+    with pytest.raises(DdcError, match="weight of layer '0' .* holds bool values"):
+        check_finite(Network([layer], None, None, "", "bool.pt"))
+    assert "without a name" in refused(capsys, "")
+
+
+def test_sums_beyond_every_float(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    huge = [(np.array([[1e308, 1e308, -1e308]]), np.array([-1.5e308]))]
+    program = compile_network(layers_file(tmp_path / "huge.pt", huge, "x: bit[3]", "step"))
+    assert [program(list(x)) for x in product((0, 1), repeat=3)] == [0, 0, 0, 0, 0, 0, 1, 0]
+    assert not recwarn.list
+
+
 def test_ir_errors_have_carets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = _written(
         tmp_path / "bad.ddc",
@@ -242,6 +277,21 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["x.py"]
 
 
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real.py").write_text("old")
+    (tmp_path / "link.py").symlink_to("real.py")
+    ddc(RULE30, "-o", str(tmp_path / "link.py"), "--quiet")
+    assert (tmp_path / "link.py").is_symlink()
+    assert "def model" in (tmp_path / "real.py").read_text()
+
+
+def test_pipes_are_no_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("x.ddc", "x.py"):
+        os.mkfifo(tmp_path / name)
+    assert "not a regular file" in refused(capsys, str(tmp_path / "x.ddc"))
+    assert "not a regular file" in refused(capsys, "verify", RULE30, str(tmp_path / "x.py"))
+
+
 def test_an_unknown_processor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "x.s"
     line = refused(capsys, LIFE, "-o", str(out), "--target-cpu", "nosuch")
@@ -250,8 +300,11 @@ def test_an_unknown_processor(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no pass 'nonsense'" in refused(capsys, RULE30, "-p", "nonsense", code=2)
+    assert "one MODEL" in refused(capsys, RULE30, RULE30, "--emit", "ir", code=2)
     assert "has no option 'x'" in refused(capsys, RULE30, "-p", "roll{x=1}", code=2)
-    assert "not a public Python identifier" in refused(capsys, RULE30, "--name", "import", code=2)
+    for name in ("import", "len", "a b", "_x", "x" * 41):
+        assert "cannot be" in refused(capsys, RULE30, "--name", name, code=2)
+    assert "to C itself" in refused(capsys, RULE30, "--name", "double", "-o", "x.c", code=2)
     assert "suffix" in refused(capsys, RULE30, "-o", "x.rs", code=2)
     with pytest.raises(SystemExit) as stop:
         cli.main([RULE30, "--output", "bogus"])

@@ -317,7 +317,7 @@ def test_every_line_to_type_works() -> None:
         ("x", "bad signature"),
         ("x: bit[20", "bad signature"),
         ("x: bits[20]", "bad signature"),
-        ("x: bit[0], y: bit[20]", "a size of 0"),
+        ("x: bit[0], y: bit[20]", "x has the size '0', not 1"),
         ("x: bit[N*N]", "bad signature"),
         ("x: bit[10], x: bit[10]", "named twice"),
         ('x: category{"a", "b"}[20]', "is for tables"),

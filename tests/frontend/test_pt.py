@@ -153,7 +153,7 @@ def test_content_that_is_no_network(tmp_path: Path) -> None:
         "'f.0.weight' … are not between": {"format": "ddc.recurrent/1"},
         "'activations'": {"format": "ddc.layers/1", "0.weight": weight},
         "activation 0 is 'swish'": {"format": "ddc.layers/1", "activations": ["swish"]},
-        "'0.weight' is not a matrix": {"format": "ddc.layers/1", "activations": ["relu"]},
+        "'0.weight' is missing": {"format": "ddc.layers/1", "activations": ["relu"]},
         "'1.weight' has no activation": {
             "format": "ddc.layers/1",
             "activations": ["relu"],
