@@ -25,6 +25,18 @@ class Cpu:
         """A text that tells processors apart."""
         return f"{self.name} {self.features}"
 
+    def has(self, feature: str) -> bool:
+        """Tell whether a feature is surely there, by the list of features or by the name."""
+        if f"+{feature}" in self.features.split(","):
+            return True
+        level = LEVEL_OF.get(feature, 5)
+        return level <= LEVELS.get(self.name, 0) and f"-{feature}" not in self.features.split(",")
+
+
+# The levels of the x86-64 ABI; processors that LLVM names by themselves count as the lowest.
+LEVELS = {"x86-64": 1, "x86-64-v2": 2, "x86-64-v3": 3, "x86-64-v4": 4}
+LEVEL_OF = {"sse2": 1, "ssse3": 2, "avx2": 3, "bmi2": 3, "avx512f": 4, "avx512bw": 4, "avx512vl": 4}
+
 
 GENERIC = Cpu("x86-64")
 

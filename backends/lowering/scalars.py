@@ -231,6 +231,9 @@ class Scalars:
 
     def int_extreme(self, code: str, a: Scalar, b: Scalar) -> Scalar:
         assert a.range and b.range and a.reach and b.reach
+        first = compare("le" if code == "min" else "ge", a.expr, b.expr)
+        if isinstance(first, Const):
+            return a if first.value else b
         pick = min if code == "min" else max
         wanted = (pick(a.range[0], b.range[0]), pick(a.range[1], b.range[1]))
         full = ranges.hull(a.range, b.range)
