@@ -16,8 +16,8 @@ import numpy as np
 
 from ddc.ir import Module, Op, Real, attributes, dims, element
 
+from .expressions import least_single
 from .text import Writer, real
-from .unit import least_single
 
 MOST_FEATURES = 32
 MOST_KNOTS = 16
