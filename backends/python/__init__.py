@@ -66,9 +66,7 @@ def emit_plain(module: Module, meta: dict[str, Any] | None) -> str:
     results = [plain.result(o, r.type) for o, r in zip(function.body.yields, function.results)]
     body.line(f"return {', '.join(r.text for r in results)}".rstrip())
     head = Writer()
-    Inputs(function, names, public, params, sizes, gathered.helper).write(
-        head, body.mentioned(sizes)
-    )
+    Inputs(function, names, public, params, sizes, gathered.helper).write(head, body)
     helpers = closure(gathered.helpers, PLAIN)
     imports = gathered.imports | {i for h in helpers for i in PLAIN[h].imports}
     text = docstring(function, params, meta)

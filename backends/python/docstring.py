@@ -9,7 +9,7 @@ from typing import Any
 from ddc.backends.evidence import sentence
 from ddc.ir import Function, Param
 
-from .inputs import value_text
+from .claims import value_text
 
 
 def docstring(function: Function, params: Sequence[str], meta: dict[str, Any] | None) -> str:

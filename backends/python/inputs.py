@@ -1,7 +1,9 @@
 """Checks at the door: what is not a value of a declared type is refused, never answered.
 
 Every input becomes nested lists of ints and floats once; numpy arrays of any dtype turn into
-Python numbers there, so that nothing wraps.
+Python numbers there, so that nothing wraps. Three forms, by what is shortest: one sequence is
+tested in place; several inputs of few values are read by dictionaries, where a value that is none
+and a row that is none raise by themselves; all others are read by helpers.
 """
 
 from __future__ import annotations
@@ -14,12 +16,10 @@ from ddc.ir import (
     Affine,
     Bit,
     Category,
-    DdcError,
     Function,
     Int,
     Missing,
     Param,
-    Quotient,
     Real,
     Scalar,
     dims,
@@ -27,52 +27,14 @@ from ddc.ir import (
     int_bounds,
 )
 
+from .claims import claim, dictionary, membership, shape_text, value_text
 from .names import Names
+from .shapes import is_plain, solution, solve
 from .text import BITOR, affine, float_text, int_text
-from .writer import Writer
+from .writer import LINE_LENGTH, Writer
 
-SHORT_RANGE = 256  # `v in range(n)` of a float walks the range
-
-
-def describe(scalar: Scalar) -> str:
-    """Return what values of a type are, in words."""
-    if isinstance(scalar, Missing):
-        return f"{describe(scalar.base)}, or missing"
-    if isinstance(scalar, Bit):
-        return "0 or 1"
-    if isinstance(scalar, Category):
-        return "one of " + ", ".join(ascii(n) for n in scalar.names)
-    if isinstance(scalar, Int) and scalar.values:
-        return "one of " + ", ".join(map(str, scalar.values))
-    if isinstance(scalar, Real):
-        low, high, noun = scalar.low, scalar.high, "a number"
-        ends = [None if b is None else float_text(b).removesuffix(".0") for b in (low, high)]
-    else:
-        bounds = int_bounds(scalar) or (None, None)
-        ends, noun = [None if b is None else str(b) for b in bounds], "an integer"
-    if ends[0] is not None and ends[1] is not None:
-        return f"{noun} in {ends[0]}..{ends[1]}"
-    if ends[0] is not None:
-        return f"{noun} from {ends[0]} up"
-    return noun if ends[1] is None else f"{noun} up to {ends[1]}"
-
-
-def membership(scalar: Scalar) -> str | None:
-    """Return a collection that holds exactly the values of a small discrete type."""
-    if isinstance(scalar, Bit):
-        return "(0, 1)"
-    if isinstance(scalar, Int) and scalar.values:
-        return f"({', '.join(map(str, scalar.values))}{',' if len(scalar.values) == 1 else ''})"
-    bounds = int_bounds(scalar)
-    if bounds is None or bounds[0] is None or bounds[1] is None or isinstance(scalar, Category):
-        return None
-    if bounds[1] - bounds[0] >= SHORT_RANGE:
-        return None
-    if bounds[1] - bounds[0] < 3:
-        values = range(bounds[0], bounds[1] + 1)
-        return f"({', '.join(map(str, values))}{',' if len(values) == 1 else ''})"
-    start = f"{bounds[0]}, " if bounds[0] else ""
-    return f"range({start}{bounds[1] + 1})"
+WIDE = 84  # characters of what is written in one statement
+MOST_NAMED = 4  # entries that a pattern asks for one by one
 
 
 class Inputs:
@@ -95,19 +57,30 @@ class Inputs:
         self.helper = helper
         self.solved = solve(function)
 
-    def write(self, writer: Writer, used: set[str]) -> None:
-        """Write conversions, sizes and the check of shapes."""
-        pairs = list(zip(self.function.params, self.params))
-        arrays = [p for p, _ in pairs if dims(p.type)]
-        short = len(arrays) == 1 and len(dims(arrays[0].type)) == 1
-        short = short and membership(element(arrays[0].type)) is not None
-        for param, name in pairs:
-            if short and dims(param.type):
-                self._short(param, name, writer, used)
-            else:
-                writer.line(f"{name} = {self._checked(param, name)}")
-        if not short:
-            self._shapes(writer, used)
+    def write(self, writer: Writer, body: Writer) -> None:
+        """Write conversions, sizes and the check of shapes; the body may be told to convert."""
+        params = self.function.params
+        if not params:
+            return
+        if len(params) == 1 and len(dims(params[0].type)) == 1:
+            if membership(element(params[0].type)) is not None:
+                self._short(params[0], self.params[0], writer, body)
+                return
+        if self._is_together():
+            self._together(writer, body)
+            return
+        for param, name in zip(params, self.params):
+            writer.line(f"{name} = {self._checked(param, name)}")
+        self._shapes(writer, body.mentioned(self.sizes))
+
+    def refusal(self, indent: int) -> str:
+        """Return the statement that says what all inputs must be, in few words if it is long."""
+        texts = [
+            ascii(claim(self.public, self.function.params, self.params, self.function.sizes, short))
+            for short in (False, True)
+        ]
+        fits = [t for t in texts if 4 * indent + len(f"raise ValueError({t})") <= LINE_LENGTH]
+        return f"raise ValueError({(fits or texts)[0]})"
 
     def message(self, param: Param, name: str) -> str:
         """Return what is said of a value that the type does not hold, as a literal."""
@@ -140,23 +113,24 @@ class Inputs:
         helper = self.helper("_reals" if isinstance(scalar, Real) else "_integers")
         return f"{helper}({v}, {message}{ending})"
 
-    def _short(self, param: Param, name: str, writer: Writer, used: set[str]) -> None:
+    def _short(self, param: Param, name: str, writer: Writer, body: Writer) -> None:
         """Write the check of a lone sequence of small ints in place."""
         scalar, (extent,) = element(param.type), dims(param.type)
         v = self.names.fresh(name[0], "v", "value", "each")
         unfit = self._unfit(f"len({name})", extent, f"len({name})")
-        values = membership(scalar)
         tests = [f'not hasattr({name}, "__len__")', unfit]
-        tests.append(f"any({v} not in {values} for {v} in {name})")
-        condition_text = " or ".join(t for t in tests if t)
-        message = self.message(param, name)
+        tests.append(f"any({v} not in {membership(scalar)} for {v} in {name})")
         writer.line(f'{name} = {name}.tolist() if hasattr({name}, "tolist") else {name}')
-        with writer.indented(f"if {condition_text}:"):
-            writer.line(f"raise ValueError({message})")
-        writer.line(f"{name} = [int({v}) for {v} in {name}]")
+        with writer.indented(f"if {' or '.join(t for t in tests if t)}:"):
+            writer.line(self.refusal(2))
+        assigned: list[tuple[str, str]] = []
         for size in self.solved:
-            if size in used:
-                writer.line(f"{self.sizes[size]} = {self._solution(size, f'len({name})')}")
+            local, text = self.sizes[size], self._solution(size, f"len({name})")
+            if body.count(local) and not (text == f"len({name})" and body.inline(local, text)):
+                assigned.append((local, text))
+        if not body.walk(name, f"map(int, {name})"):
+            assigned.append((name, f"[int({v}) for {v} in {name}]"))
+        self._assigned(assigned, writer)
 
     def _unfit(self, length: str, extent: Affine, whole: str) -> str:
         """Return the condition that a lone length is none that the program claims."""
@@ -177,6 +151,121 @@ class Inputs:
     def _solution(self, size: str, length: str) -> str:
         _, _, extent = self.solved[size]
         return solution(extent, size, length, lambda s: self.sizes[s])
+
+    # ------------------------------------------------------------ several inputs of few values
+
+    def _is_together(self) -> bool:
+        """Tell whether dictionaries can read all inputs, and sets of lengths tell all sizes."""
+        least = {size.name: size.minimum for size in self.function.sizes}
+        for param in self.function.params:
+            if dictionary(element(param.type)) is None:
+                return False
+            outer = dims(param.type)[:-1]
+            if any(not d.at_least(1, least) for d in outer):
+                return False
+        return all(extent == Affine.symbol(s) for s, (_, _, extent) in self.solved.items())
+
+    def _together(self, writer: Writer, body: Writer) -> None:
+        """Write one attempt to read all inputs, and one sentence for whatever is wrong."""
+        groups: dict[tuple[str, int], list[str]] = {}
+        for param, name in zip(self.function.params, self.params):
+            values = str(dictionary(element(param.type)))
+            groups.setdefault((values, len(dims(param.type))), []).append(name)
+        named: dict[str, str] = {}
+        for values, rank in groups:
+            if rank and " for " in values and values not in named:
+                named[values] = self.names.fresh("number", "value", "known")
+                writer.line(f"{named[values]} = {values}")
+        with writer.indented("try:"):
+            for (values, rank), names in groups.items():
+                lookup = named.get(values, values)
+                if len(names) == 1:
+                    writer.line(f"{names[0]} = {self._read(names[0], lookup, rank)}")
+                    continue
+                each = self.names.fresh("x", "each")
+                text = self._read(each, lookup, rank)
+                self.names.free(each)
+                all_ = ", ".join(names)
+                writer.line(f"{all_} = ({text} for {each} in ({all_}))")
+            self._lengths(writer, body)
+        with writer.indented("except (LookupError, TypeError, ValueError):"):
+            writer.line(self.refusal(2))
+
+    def _read(self, name: str, lookup: str, rank: int) -> str:
+        """Return an expression for nested lists of what is looked up."""
+        wishes = ("v", "row", "rows")
+        targets = [self.names.fresh(wishes[min(k, 2)]) for k in range(rank)][::-1]
+        text = f"{lookup}[{targets[-1] if targets else name}]"
+        for target, source in reversed(list(zip(targets, [name, *targets]))):
+            text = f"[{text} for {target} in {source}]"
+        for target in targets:
+            self.names.free(target)
+        return text
+
+    def _lengths(self, writer: Writer, body: Writer) -> None:
+        """Write that all lengths of one extent are the same, by unpacking the set of them."""
+        found: dict[Affine, list[tuple[str, int]]] = {}
+        for param, name in zip(self.function.params, self.params):
+            for axis, extent in enumerate(dims(param.type)):
+                found.setdefault(extent, []).append((name, axis))
+        if self._by_columns(found, writer, body):
+            return
+        used = body.mentioned(self.sizes)
+        assigned: list[tuple[str, str]] = []
+        later: list[tuple[str, str]] = []
+        outer = {d for p in self.function.params for d in dims(p.type)[:-1]}
+        for extent, axes in found.items():
+            size = next((s for s in self.function.sizes if Affine.symbol(s.name) == extent), None)
+            first = f"len({axes[0][0]}{'[0]' * axes[0][1]})"
+            if size is not None and axes[1:] == [] and axes[0][1] == 0 and extent in outer:
+                if size.minimum <= 1:  # the lengths of rows, below, ask for a first row
+                    if size.name in used and not body.inline(self.sizes[size.name], first):
+                        assigned.append((self.sizes[size.name], first))
+                    continue
+            lengths = ", ".join(self._lengths_at(name, axis) for name, axis in axes)
+            if size is None:
+                text = affine(extent, lambda s: self.sizes[s]).text
+                rest = f", {first}" if axes[0][1] else ""
+                later.append(("(_,)", f"{{{text}, {lengths}{rest}}}"))
+                used |= extent.symbols()
+                continue
+            if size.minimum > 0:
+                lengths += f", max({size.minimum}, {first})"
+            assigned.append((f"({self.sizes[size.name]},)", f"{{{lengths}}}"))
+        self._assigned(assigned, writer)
+        self._assigned(later, writer)
+
+    def _lengths_at(self, name: str, axis: int) -> str:
+        """Return all lengths along one axis, as items of a set."""
+        if axis == 0:
+            return f"len({name})"
+        if axis == 1:
+            return f"*map(len, {name})"
+        rows = [self.names.fresh("rows") for _ in range(axis)]
+        sources = [name, *rows]
+        loops = " ".join(f"for {row} in {source}" for row, source in zip(rows, sources))
+        for row in rows:
+            self.names.free(row)
+        return f"*(len({rows[-1]}) {loops})"
+
+    def _by_columns(
+        self, found: dict[Affine, list[tuple[str, int]]], writer: Writer, body: Writer
+    ) -> bool:
+        """Write that a matrix has some rows and columns at least, none of them longer than others."""
+        least = [s.minimum for s in self.function.sizes]
+        lone = len(self.params) == 1 and [a for axes in found.values() for _, a in axes] == [0, 1]
+        if not lone or len(least) != 2 or not 1 < max(least) <= MOST_NAMED or min(least) < 1:
+            return False
+        (name,) = self.params
+        sizes = [next(s for s in self.function.sizes if Affine.symbol(s.name) == e) for e in found]
+        column = "_, " * sizes[0].minimum
+        others = "_, " * (sizes[1].minimum - 1)
+        writer.line(f"({column}*_), {others}*_ = zip(*{name}, strict=True)")
+        solved = [(self.sizes[s.name], f"len({name}{'[0]' * k})") for k, s in enumerate(sizes)]
+        self._assigned([p for p in solved if body.count(p[0]) and not body.inline(*p)], writer)
+        return True
+
+    # ------------------------------------------------------------ all others
 
     def _shapes(self, writer: Writer, used: set[str]) -> None:
         """Write the sizes and one check that every array has the shape that they give."""
@@ -203,22 +292,21 @@ class Inputs:
             test = self._shape_test(param, names[param.name])
             tests += [test] if test else []
         if tests:
+            arrays = [p for p in self.function.params if dims(p.type)]
             shown = [
-                f"{names[p.name]} {shape_text(p)}" for p in self.function.params if dims(p.type)
+                f"{names[p.name]} {shape_text(dims(p.type), self.function.sizes)}" for p in arrays
             ]
-            claim = f"{self.public}: shapes must be {', '.join(shown)}"
-            limits = [f"{s.name} >= {s.minimum}" for s in self.function.sizes if s.minimum > 0]
-            message = ascii(claim + (f" with {', '.join(limits)}" if limits else ""))
             with writer.indented(f"if {' or '.join(tests)}:"):
-                writer.line(f"raise ValueError({message})")
+                says = ascii(f"{self.public}: shapes must be {', '.join(shown)}")
+                writer.line(f"raise ValueError({says})")
 
     def _assigned(self, solved: Sequence[tuple[str, str]], writer: Writer) -> None:
         """Write what the sizes are, on one line where that is short."""
-        together = ", ".join(text for _, text in solved)
-        words = set(re.findall(r"\w+", together))
-        apart = "if" in words or any(name in words for name, _ in solved)
-        if len(solved) > 1 and len(together) < 60 and not apart:
-            writer.line(f"{', '.join(name for name, _ in solved)} = {together}")
+        targets, texts = ", ".join(n for n, _ in solved), ", ".join(t for _, t in solved)
+        words = set(re.findall(r"\w+", texts.replace(" for ", " ")))
+        mixed = "if" in words or any(n in words for n, t in solved if f"({n})" not in texts)
+        if len(solved) > 1 and len(targets) + len(texts) < WIDE and not mixed:
+            writer.line(f"{targets} = {texts}")
             return
         for name, text in solved:
             writer.line(f"{name} = {text}")
@@ -235,7 +323,7 @@ class Inputs:
 
     def gives(self, param: Param, axis: int) -> bool:
         """Tell whether an axis is what a size is solved from, so that it always fits."""
-        return self._defines(param, axis) and _is_plain(dims(param.type)[axis])
+        return self._defines(param, axis) and is_plain(dims(param.type)[axis])
 
     def extent(self, at: Affine) -> str:
         """Return an extent for a comparison."""
@@ -251,78 +339,3 @@ class Inputs:
             inner = f"any({test} for {rows[axis + 1]} in {rows[axis]})" if test else ""
             test = " or ".join(t for t in (here, inner) if t)
         return test
-
-
-def _is_plain(extent: Affine) -> bool:
-    """Tell whether every length is such an extent for some size: N + c."""
-    return len(extent.terms) == 1 and abs(extent.terms[0][1]) == 1
-
-
-def shape_text(param: Param) -> str:
-    """Return the shape of a parameter in brackets."""
-    return f"[{', '.join(map(str, dims(param.type)))}]"
-
-
-def value_text(param: Param) -> str:
-    """Return what a parameter holds, in words."""
-    words, shape = describe(element(param.type)), dims(param.type)
-    if not shape:
-        return words
-    noun = "a sequence" if len(shape) == 1 else "an array"
-    return f"{noun} {shape_text(param)}, each {words}"
-
-
-def solution(extent: Affine, size: str, length: str, name: Callable[[str], str]) -> str:
-    """Return the size for which an extent has the given length."""
-    coefficient = extent.coefficient(size)
-    rest = extent - Affine.symbol(size, coefficient)
-    text = length
-    if " if " in length and extent != Affine.symbol(size):
-        text = length = f"({length})"
-    if rest != Affine.of(0):
-        gap = affine(rest, name)
-        text = f"{length} - ({gap.text})" if gap.prec < 13 else f"{length} - {gap.text}"
-    if coefficient == -1:
-        return f"-({text})"
-    if coefficient != 1:
-        return f"({text}) // {coefficient}" if text != length else f"{text} // {coefficient}"
-    return text
-
-
-def solve(function: Function) -> dict[str, tuple[str, int, Affine]]:
-    """Return for each size the parameter and axis that give it, in an order that works.
-
-    Raises `DdcError` where the shapes do not tell a size.
-    """
-    found: dict[str, tuple[str, int, Affine]] = {}
-    axes = [(p.name, k, d) for p in function.params for k, d in enumerate(dims(p.type))]
-    axes.sort(key=lambda a: not _is_plain(a[2]))
-    open_ = {s.name for s in function.sizes}
-    while open_:
-        step = next(
-            (_solvable(a[2], open_, found, a) for a in axes if _one_open(a[2], open_)), None
-        )
-        if step is None:
-            missing = min(open_)
-            raise DdcError(f"@{function.name}: no input's shape tells the size {missing}")
-        size, axis = step
-        found[size] = axis
-        open_.discard(size)
-    return found
-
-
-def _one_open(extent: Affine, open_: set[str]) -> bool:
-    unknown = extent.symbols() & open_
-    plain = {s for s, _ in extent.terms if not isinstance(s, Quotient)}
-    return (
-        len(unknown) == 1
-        and unknown <= plain
-        and not any(isinstance(s, Quotient) and s.of.symbols() & open_ for s, _ in extent.terms)
-    )
-
-
-def _solvable(
-    extent: Affine, open_: set[str], found: object, axis: tuple[str, int, Affine]
-) -> tuple[str, tuple[str, int, Affine]]:
-    (size,) = extent.symbols() & open_
-    return size, axis

@@ -23,10 +23,10 @@ from ddc.ir import (
 from .arrays import DTYPES
 from .docstring import docstring
 from .helpers import closure
-from .inputs import Inputs, membership
 from .intervals import of_type
 from .layout import Gathered, assemble, prepared, public_names
 from .numpy_helpers import NUMPY
+from .numpy_inputs import NumpyInputs
 from .ranges import fits
 from .text import ATOM, Expr, call, literal
 from .vector import Vector
@@ -34,66 +34,6 @@ from .vector_ops import NotVector, is_array
 from .writer import Writer
 
 ROW = Loop("row", Affine.of(0), Affine.of(1))
-
-
-class NumpyInputs(Inputs):
-    """Writes the checks of one function's parameters in the numpy style."""
-
-    rows = False  # scalars may be columns
-
-    def _check(self, scalar: Any, v: str, message: str, rank: int | None) -> str:
-        text = super()._check(scalar, v, message, rank or 0)
-        if rank is None or (self.rows and rank == 0):
-            head, _, tail = text.partition(message)
-            return f"{head}{message}, rank=None{tail}"
-        return text
-
-    def _checked(self, param: Param, name: str) -> str:
-        scalar, rank = element(param.type), len(dims(param.type))
-        message = self.message(param, name)
-        if not isinstance(scalar, Missing):
-            return self._check(scalar, name, message, rank)
-        v = self.names.fresh("v")
-        inner = self._check(scalar.base, v, message, None)
-        shown = None if self.rows and not rank else rank
-        return f"{self.helper('_optional')}({name}, {shown}, lambda {v}: {inner}, {message})"
-
-    def _short(self, param: Param, name: str, writer: Writer, used: set[str]) -> None:
-        (extent,) = dims(param.type)
-        unfit = self._unfit(f"{name}.size", extent, f"{name}.size")
-        tests = [f"{name}.ndim != 1", unfit, f"not np.isin({name}, {self._values(param)}).all()"]
-        writer.line(f"{name} = np.asarray({name})")
-        with writer.indented(f"if {' or '.join(t for t in tests if t)}:"):
-            writer.line(f"raise ValueError({self.message(param, name)})")
-        writer.line(f"{name} = {name}.astype(np.int64)")
-        for size in self.solved:
-            if size in used:
-                writer.line(f"{self.sizes[size]} = {self._solution(size, f'{name}.size')}")
-
-    def _values(self, param: Param) -> str:
-        return membership(element(param.type)) or ""
-
-    def _length(self, name: str, axis: int) -> str:
-        return f"{name}.shape[{axis}]"
-
-    def _assigned(self, solved: Sequence[tuple[str, str]], writer: Writer) -> None:
-        for param, name in zip(self.function.params, self.params):
-            shape = [f"{name}.shape[{axis}]" for axis in range(len(dims(param.type)))]
-            if len(solved) > 1 and [text for _, text in solved] == shape:
-                writer.line(f"{', '.join(n for n, _ in solved)} = {name}.shape")
-                return
-        super()._assigned(solved, writer)
-
-    def _shape_test(self, param: Param, name: str) -> str:
-        shape = dims(param.type)
-        if shape and not any(self.gives(param, axis) for axis in range(len(shape))):
-            extents = ", ".join(self.extent(d) for d in shape)
-            return f"{name}.shape != ({extents}{',' if len(shape) == 1 else ''})"
-        return " or ".join(
-            f"{name}.shape[{axis}] != {self.extent(extent)}"
-            for axis, extent in enumerate(shape)
-            if not self.gives(param, axis)
-        )
 
 
 def emit_numpy(module: Module, meta: dict[str, Any] | None) -> str:
@@ -133,7 +73,7 @@ def _emit(
     head = Writer()
     inputs = NumpyInputs(function, names, public, params, sizes, gathered.helper)
     inputs.rows = mode == "columns"
-    inputs.write(head, body.mentioned(sizes))
+    inputs.write(head, body)
     text = docstring(function, params, meta)
     decorator = '@np.errstate(all="ignore")\n' if vector.quiet else ""
     lines = [*head.lines, *body.lines]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+LINE_LENGTH = 100  # as black is told
 WIDTH = 80  # several short assignments share a line up to this length
 
 
@@ -49,6 +50,34 @@ class Writer:
         """Return the keys whose Python name occurs in the lines."""
         words = set[str]().union(*(re.findall(r"[A-Za-z_0-9]+", line) for line in self.lines))
         return {key for key, name in names.items() if name in words}
+
+    def count(self, name: str) -> int:
+        """Return how often a Python name occurs."""
+        return sum(len(re.findall(rf"\b{name}\b", line)) for line in self.lines)
+
+    def inline(self, name: str, text: str) -> bool:
+        """Write an expression in place of a name that occurs once; tell whether it fits."""
+        return self.count(name) == 1 and self._replaced(rf"\b{name}\b", text)
+
+    def walk(self, name: str, text: str) -> bool:
+        """Let the one loop over an array that occurs nowhere else run over `text` instead."""
+        whole = rf"\blist\({name}\)"
+        if self.count(name) == 1 and self._replaced(whole, f"list({text})"):
+            return True
+        return self.count(name) == 1 and self._replaced(
+            rf"(?<= in ){name}\b(?=:$|\]|\)| if )", text, outermost=True
+        )
+
+    def _replaced(self, pattern: str, text: str, outermost: bool = False) -> bool:
+        for k, line in enumerate(self.lines):
+            longer, found = re.subn(pattern, lambda _: text, line)
+            if found:
+                inner = outermost and (line.count(" for ") > 1 or "lambda" in line)
+                if inner or len(longer) > LINE_LENGTH:
+                    return False
+                self.lines[k] = longer
+                return True
+        return False
 
     def rewind(self, count: int) -> None:
         """Take back all lines after the first `count`."""
