@@ -18,6 +18,7 @@ from .targets import emit, files, suffix_of
 
 if TYPE_CHECKING:
     from ddc.runtime.native import Runner
+    from ddc.runtime.packing import PackedRows
 
 
 class Program:
@@ -66,9 +67,33 @@ class Program:
 
         return Runner(self.ir)
 
-    def __call__(self, *inputs: Any) -> Any:
-        """Return the program's answer, computed natively; inputs as for the numpy style."""
-        return self._runner(*inputs)
+    def __call__(
+        self,
+        *inputs: Any,
+        threads: int = 1,
+        dtype: Any = None,
+        out: Any = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        """Return the program's answer, computed natively; inputs as for the numpy style.
+
+        Inputs with one axis more than the program takes are a batch: rows, or sequences, first.
+        Programs over rows so take an array [rows, features], or a column for each feature; a
+        sized program that can be stepped takes one grid. `threads` share a batch out.
+
+        Answers are numbers or arrays of int64 and float64; `dtype` asks for another that holds
+        every value, where float32 computes reals in single precision. `out` (an array, or one for
+        each result) receives the answer. Raises `ValueError` for what the program does not take.
+        """
+        return self._runner(*inputs, threads=threads, dtype=dtype, out=out, progress=progress)
+
+    def pack(self, *inputs: Any) -> PackedRows:
+        """Return a batch of bits packed, to call the program on again and again.
+
+        For logic on rows of bits, and for automata over sequences of bits; some 30,000 rows and
+        more. The answer on packed rows is packed too: `unpack()` gives the array.
+        """
+        return self._runner.pack(*inputs)
 
     def by_python(self, *inputs: Any) -> Any:
         """Return the program's answer, computed by the Python backend."""

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ddc.backends.lowering import Kernel
 from ddc.backends.lowering.nest import Bin, Call, Const, Expr, Var, entry_dtype
-from ddc.ir import DdcError, Function, Real, element
-from ddc.ir.inputs import array_of
+from ddc.ir import DdcError, Function
 from ddc.ir.sizes import solve_sizes
 from ddc.ir.types import dims
+
+from .values import OverflowReported, entries
 
 CTYPES: Mapping[str, Any] = {
     "bit": ctypes.c_uint8,
@@ -24,10 +25,9 @@ CTYPES: Mapping[str, Any] = {
     "i64": ctypes.c_int64,
     "f64": ctypes.c_double,
 }
+MOST_SHAPES = 256  # shapes whose sizes are remembered
 
-
-class OverflowReported(DdcError):
-    """An int left 64 bits, or a NaN was to be rounded: the native answer means nothing."""
+Shape = tuple[int, ...]
 
 
 class Binding:
@@ -49,14 +49,17 @@ class Binding:
         self.keep = keep
         self.single = single
         self.returned = None if kernel.returned is None else kernel.outputs[0].type
-        by_pointer = kernel.checked
+        self.pointers = self.returned is None or kernel.checked
+        self.solved: dict[tuple[Shape, ...], tuple[dict[str, int], list[Shape]]] = {}
+        self.inputs = [self.dtype(p.type) for p in kernel.inputs]
+        self.outputs = [self.dtype(p.type) for p in kernel.outputs]
         arguments: list[Any] = [ctypes.c_size_t] * len(kernel.sizes)
         for parameter in kernel.inputs:
             scalar = parameter.array is None
             arguments.append(CTYPES[parameter.type] if scalar else ctypes.c_void_p)
         if kernel.workspace:
             arguments.append(ctypes.c_void_p)
-        if self.returned is None or by_pointer:
+        if self.pointers:
             arguments += [ctypes.c_void_p] * len(kernel.outputs)
         result: Any = None
         if kernel.checked:
@@ -64,6 +67,21 @@ class Binding:
         elif self.returned is not None:
             result = CTYPES[self.returned]
         self.call: Callable[..., Any] = ctypes.CFUNCTYPE(result, *arguments)(address)
+        self._rows: Callable[..., Any] | None = None
+        self._advance: Callable[..., Any] | None = None
+
+    def drive(self, rows: int, advance: int | None) -> None:
+        """Take the addresses of the loops around the function (see `drivers`)."""
+        kernel = self.kernel
+        number, pointer = ctypes.c_int64, ctypes.c_void_p
+        scratch = [pointer] if kernel.workspace else []
+        sizes = [number] * len(kernel.sizes)
+        arguments = [number, *sizes, *[pointer, number] * len(kernel.inputs), *scratch]
+        arguments += [pointer, number] * len(kernel.outputs)
+        self._rows = ctypes.CFUNCTYPE(ctypes.c_int, *arguments)(rows)
+        if advance is not None:
+            taken = [pointer, pointer, number, *sizes, *scratch]
+            self._advance = ctypes.CFUNCTYPE(ctypes.c_int, *taken)(advance)
 
     def __call__(
         self, inputs: Sequence[Any], sizes: Mapping[str, int] | None = None
@@ -73,34 +91,41 @@ class Binding:
         Raises `DdcError` for inputs that are not values of the declared types, and
         `OverflowReported` where an int does not fit into 64 bits.
         """
-        function = self.function
-        given = [_rectangular(p.name, value) for p, value in zip(function.params, inputs)]
-        if len(inputs) != len(function.params):
-            raise DdcError(f"@{function.name} takes {len(function.params)} inputs")
-        shapes = {p.name: a.shape for p, a in zip(function.params, given)}
-        solved = solve_sizes(function, shapes, sizes)
+        params = self.function.params
+        if len(inputs) != len(params):
+            raise DdcError(f"@{self.function.name} takes {len(params)} inputs")
+        given = [rectangular(p.name, value) for p, value in zip(params, inputs)]
+        solved, shapes = self.shapes(tuple(a.shape for a in given), sizes)
         checked = [
-            self.checked(p, a, parameter.type)
-            for p, a, parameter in zip(function.params, given, self.kernel.inputs)
+            entries(p, a, parameter.type, self.single)
+            for p, a, parameter in zip(params, given, self.kernel.inputs)
         ]
-        shape_of = {r.name: _shape(r.type, solved) for r in function.results}
-        outputs = [
-            np.empty(shape_of[r.name], dtype=self.dtype(p.type))
-            for r, p in zip(function.results, self.kernel.outputs)
-        ]
+        outputs = [np.empty(shape, dtype) for shape, dtype in zip(shapes, self.outputs)]
         return self.run(solved, checked, outputs)
+
+    def shapes(
+        self, given: tuple[Shape, ...], known: Mapping[str, int] | None = None
+    ) -> tuple[dict[str, int], list[Shape]]:
+        """Return the sizes and the results' shapes for inputs of some shapes.
+
+        Raises `DdcError` for shapes that the program does not take.
+        """
+        found = None if known else self.solved.get(given)
+        if found is not None:
+            return found
+        function = self.function
+        names = {p.name: shape for p, shape in zip(function.params, given)}
+        sizes = solve_sizes(function, names, known)
+        made = [tuple(int(d.evaluate(sizes)) for d in dims(r.type)) for r in function.results]
+        if not known:
+            if len(self.solved) >= MOST_SHAPES:
+                self.solved.clear()
+            self.solved[given] = sizes, made
+        return sizes, made
 
     def dtype(self, type_: str) -> np.dtype[Any]:
         """Return the dtype of stored entries."""
         return np.dtype(np.float32) if self.single and type_ == "f64" else entry_dtype(type_)
-
-    def checked(self, param: Any, array: NDArray[Any], type_: str) -> NDArray[Any]:
-        """Return an input as stored entries, after a look at its values."""
-        if self.single and type_ == "f64" and array.dtype == np.float32:
-            if isinstance(element(param.type), Real) and not np.isnan(array).any():
-                return np.ascontiguousarray(array)
-        exact = stored(array_of(param, array[None]).reshape(array.shape), type_)
-        return np.asarray(exact, dtype=self.dtype(type_), order="C")
 
     def run(
         self,
@@ -116,18 +141,54 @@ class Binding:
         scratch = self.scratch(sizes)
         if scratch is not None:
             arguments.append(scratch.ctypes.data)
-        pointers = self.returned is None or kernel.checked
-        if pointers:
+        if self.pointers:
             arguments += [array.ctypes.data for array in outputs]
         answer = self.call(*arguments)
-        if kernel.checked and answer:
-            raise OverflowReported(
-                "an int does not fit into 64 bits (or a NaN was to be rounded): run this program by"
-                " the Python backend"
-            )
-        if not pointers:
+        if kernel.checked:
+            _report(answer)
+        if not self.pointers:
             outputs[0][...] = answer
         return tuple(outputs)
+
+    def rows(
+        self,
+        count: int,
+        sizes: Mapping[str, int],
+        inputs: Sequence[NDArray[Any]],
+        outputs: Sequence[NDArray[Any]],
+    ) -> None:
+        """Call for `count` rows: arrays have the rows as first axis.
+
+        An input without that axis (of the declared rank) is one value that all rows share.
+        """
+        assert self._rows is not None
+        arguments: list[Any] = [count, *(sizes[name] for name in self.kernel.sizes)]
+        for param, array in zip(self.function.params, inputs):
+            shared = array.ndim == len(dims(param.type))
+            arguments += [array.ctypes.data, 0 if shared else array.size // max(1, len(array))]
+        scratch = self.scratch(sizes)
+        if scratch is not None:
+            arguments.append(scratch.ctypes.data)
+        for array in outputs:
+            arguments += [array.ctypes.data, array.size // max(1, len(array))]
+        _report(self._rows(*arguments))
+
+    @property
+    def steps_natively(self) -> bool:
+        """Tell whether `advance` can be called."""
+        return self._advance is not None
+
+    def advance(
+        self, sizes: Mapping[str, int], first: NDArray[Any], second: NDArray[Any], count: int
+    ) -> None:
+        """Make steps to and fro between two buffers; the last state is in `first` if even."""
+        assert self._advance is not None
+        arguments: list[Any] = [first.ctypes.data, second.ctypes.data, count]
+        arguments += [sizes[name] for name in self.kernel.sizes]
+        scratch = self.scratch(sizes)
+        if scratch is not None:
+            arguments.append(scratch.ctypes.data)
+        _report(self._advance(*arguments))
 
     def scratch(self, sizes: Mapping[str, int]) -> NDArray[Any] | None:
         """Return the workspace that the function needs, None where it needs none."""
@@ -140,15 +201,12 @@ class Binding:
         return np.empty((total + 7) // 8 + 1, dtype=np.int64)
 
 
-def stored(array: NDArray[Any], type_: str) -> NDArray[Any]:
-    """Return values as contiguous entries of a stored type; ints beyond 64 bits are an error."""
-    dtype = entry_dtype(type_)
-    if array.dtype == object and type_ != "f64":
-        try:
-            return np.ascontiguousarray(array.astype(np.int64))
-        except OverflowError:
-            raise OverflowReported("an input does not fit into 64 bits") from None
-    return np.asarray(array, dtype=dtype, order="C")
+def _report(answer: int) -> None:
+    if answer:
+        raise OverflowReported(
+            "an int does not fit into 64 bits (or a NaN was to be rounded): run this program by"
+            " the Python backend"
+        )
 
 
 def evaluate(expr: Expr, sizes: Mapping[str, int]) -> int:
@@ -167,15 +225,12 @@ def evaluate(expr: Expr, sizes: Mapping[str, int]) -> int:
     return a // b if expr.function == "floordiv" else a % b
 
 
-def _rectangular(name: str, value: Any) -> NDArray[Any]:
+def rectangular(name: str, value: Any) -> NDArray[Any]:
+    """Return a value as an array; raises `DdcError` for nested lists of unequal lengths."""
     try:
         return np.asarray(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise DdcError(f"%{name} is not a rectangular array") from None
 
 
-def _shape(type_: Any, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(int(d.evaluate(sizes)) for d in dims(type_))
-
-
-__all__ = ["Binding", "OverflowReported", "evaluate", "stored"]
+__all__ = ["Binding", "OverflowReported", "evaluate", "rectangular"]

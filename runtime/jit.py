@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from ddc.backends.llvm.machine import Cpu, binding, host, object_code
@@ -12,6 +13,7 @@ from ddc.ir import Module
 
 from .binding import Binding
 from .cache import ObjectCache
+from .drivers import ADVANCE, ROWS, with_drivers
 
 _COUNTER = itertools.count()
 _STATE: dict[str, Any] = {}
@@ -19,15 +21,21 @@ _STATE: dict[str, Any] = {}
 
 def linked(code: bytes, symbol: str) -> tuple[int, Any]:
     """Return the address of a function in an object file, and what keeps it alive."""
+    library = library_of(code, [symbol])
+    return library[symbol], library
+
+
+def library_of(code: bytes, symbols: Sequence[str]) -> Any:
+    """Return an object file, linked: the addresses of functions by name."""
     llvm = binding()
     if "jit" not in _STATE:
         _STATE["jit"] = llvm.create_lljit_compiler()
     builder = llvm.JITLibraryBuilder()
     builder.add_current_process()
     builder.add_object_img(code)
-    builder.export_symbol(symbol)
-    library = builder.link(_STATE["jit"], f"ddc{next(_COUNTER)}")
-    return library[symbol], library
+    for symbol in symbols:
+        builder.export_symbol(symbol)
+    return builder.link(_STATE["jit"], f"ddc{next(_COUNTER)}")
 
 
 def code_of(
@@ -61,8 +69,10 @@ def compile_module(
     kernel = lower(module)
     unit = Unit(kernel, single)
     kept = ObjectCache.standard() if cache else None
-    text = unit.module()
+    text, names = with_drivers(unit)
     level = level_for(text)
     code = code_of(text, cpu or host(), level, level > 1, kept)
-    address, library = linked(code, unit.symbol)
-    return Binding(module.entry, kernel, address, library, single)
+    library = library_of(code, names)
+    binding = Binding(module.entry, kernel, library[unit.symbol], library, single)
+    binding.drive(library[ROWS], library[ADVANCE] if ADVANCE in names else None)
+    return binding

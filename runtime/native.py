@@ -6,7 +6,7 @@ the program is run again with Python's ints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,23 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddc.backends.lowering.machine import Machine, machine_of
-from ddc.backends.lowering.nest import entry_dtype
 from ddc.backends.lowering.rows import rows_of
 from ddc.backends.lowering.stencil import Stencil, stencil_of
-from ddc.ir import Category, DdcError, Missing, Module, dims, element, is_bit
-from ddc.ir.inputs import array_of
-from ddc.ir.ranges import accepts
-from ddc.ir.sizes import solve_sizes
+from ddc.ir import Category, DdcError, Missing, Module, Real, dims, element
 
-from .binding import Binding, OverflowReported, stored
+from . import batch, results
+from .batch import Progress
+from .batches import LONG_SEQUENCE, Batches
+from .binding import Binding, rectangular
 from .engine import function_of
-from .grid import packed_steps
-from .sequence import SequenceKernel, adder, fits_shifts
+from .packing import LogicRows, PackedRows, is_binary
+from .rows import NotLogic, SingleKernel, has_exact_singles
+from .sequence import BatchKernel, SequenceKernel, adder, fits_shifts
+from .stepping import Stepper
+from .values import InputError, OverflowReported, entries
 
-Progress = Callable[[int, int], None]
-
-LONG_SEQUENCE = 4096  # steps from which code for the automaton pays
-SMALL_INTS = (np.bool_, np.uint8, np.int8)
+LARGE = 1 << 20  # entries from which bad input is not looked at again by the Python function
 
 
 class Runner:
@@ -38,6 +37,20 @@ class Runner:
 
     def __init__(self, module: Module) -> None:
         self.module = module
+        entry = module.entry
+        self.params = entry.params
+        self.ranks = [len(dims(p.type)) for p in entry.params]
+        kinds = [element(p.type) for p in (*entry.params, *entry.results)]
+        # Names and missing values come and go as Python objects.
+        self.plain = not any(isinstance(kind, (Category, Missing)) for kind in kinds)
+        self.steppable = (
+            len(entry.params) == len(entry.results) == 1
+            and bool(entry.sizes)
+            and dims(entry.params[0].type) == dims(entry.results[0].type)
+        )
+        self.scans = any(op.code == "scan" for op in entry.body.ops)
+
+    # ------------------------------------------------------------ what the program is
 
     @cached_property
     def python(self) -> Callable[..., Any]:
@@ -47,89 +60,219 @@ class Runner:
     @cached_property
     def binding(self) -> Binding | None:
         """The program as a native function, None where it has no native form."""
-        from .jit import compile_module
+        return self._compiled(self.module) if self.plain else None
 
+    @cached_property
+    def columns(self) -> Binding | None:
+        """A program of fixed shape as a native function of columns, None for other programs."""
+        mapped = rows_of(self.module) if self.plain else None
+        return None if mapped is None else self._compiled(mapped)
+
+    @cached_property
+    def single(self) -> Binding | None:
+        """The function of columns in single precision."""
+        mapped = rows_of(self.module) if self.plain else None
+        return None if mapped is None else self._compiled(mapped, single=True)
+
+    @cached_property
+    def singles(self) -> SingleKernel | None:
+        """The kernel for rows of single-precision numbers, None where there is none."""
         entry = self.module.entry
-        kinds = [element(p.type) for p in (*entry.params, *entry.results)]
-        if any(isinstance(kind, (Category, Missing)) for kind in kinds):
-            return None  # names and missing values come and go as Python objects
+        lone = len(entry.params) == len(entry.results) == 1 and not entry.sizes
+        if not lone or not self.plain or not isinstance(element(entry.params[0].type), Real):
+            return None
         try:
-            return compile_module(self.module)
-        except DdcError:
+            return SingleKernel(self.module)
+        except (DdcError, ImportError):
             return None
 
     @cached_property
-    def rows(self) -> Binding | None:
-        """A program over numbers as a native function of columns, None for other programs."""
-        from .jit import compile_module
+    def exact_singles(self) -> bool:
+        """Tell whether rows of singles are computed exactly by `singles`."""
+        return self.plain and has_exact_singles(self.module)
 
-        entry = self.module.entry
-        if self.binding is None or any(dims(p.type) for p in entry.params):
+    @cached_property
+    def logic(self) -> LogicRows | None:
+        """A program of fixed shape on bits in packed columns, None for other programs."""
+        if not self.plain or not self.params:
             return None
-        mapped = rows_of(self.module)
-        return None if mapped is None else compile_module(mapped)
+        try:
+            return LogicRows(self.module)
+        except (NotLogic, ImportError):
+            return None
 
     @cached_property
     def stencil(self) -> Stencil | None:
         """The rule of a program that steps a bit grid, None for other programs."""
         return stencil_of(self.module)
 
-    def __call__(self, *inputs: Any) -> Any:
-        """Return the program's answer: numbers, arrays, or a tuple of them."""
-        params = self.module.entry.params
-        columns = len(inputs) != len(params) or any(
-            np.ndim(value) and not dims(p.type) for p, value in zip(params, inputs)
-        )
-        binding = self.rows if columns and len(inputs) == len(params) else self.binding
-        if binding is None or len(inputs) != len(params):
-            return self.python(*inputs)
-        if not columns and self.machine is not None and len(inputs[0]) >= LONG_SEQUENCE:
-            results = self._sequence(self.machine, inputs)
-            if results is not None:
-                return results[0] if len(results) == 1 else results
-        if columns:
-            try:
-                inputs = np.broadcast_arrays(*inputs)
-            except ValueError:
-                return self.python(*inputs)
-            if inputs[0].ndim != 1:
-                return self.python(*inputs)
-        try:
-            results = binding(inputs)
-        except (DdcError, ValueError):
-            return self.python(*inputs)  # the Python function says what is wrong, or can do it
-        given = tuple(_returned(r) for r in results)
-        return given[0] if len(given) == 1 else given
-
     @cached_property
     def machine(self) -> Machine | None:
-        """The automaton that a program over sequences is, where it has few states."""
-        found = machine_of(self.module)
-        return found if found is not None and fits_shifts(found) else None
+        """The automaton that a program over sequences is, None for other programs."""
+        return machine_of(self.module)
 
     @cached_property
-    def sequence(self) -> SequenceKernel:
-        """The automaton's native code."""
-        assert self.machine is not None
-        return SequenceKernel(self.machine)
+    def sequence(self) -> SequenceKernel | None:
+        """The automaton's native code for one sequence, where it has few states."""
+        try:
+            fits = self.machine is not None and fits_shifts(self.machine)
+            return SequenceKernel(self.machine) if fits and self.machine is not None else None
+        except ImportError:
+            return None
 
-    def _sequence(self, machine: Machine, inputs: Sequence[Any]) -> tuple[Any, ...] | None:
-        """Return the answer for long sequences; None for input that has to be looked at closer."""
-        arrays = [np.asarray(value) for value in inputs]
-        if any(a.ndim != 1 or a.dtype.kind not in "bui" for a in arrays):
+    @cached_property
+    def automata(self) -> BatchKernel | None:
+        """The automaton's native code for many sequences of bits."""
+        if self.machine is None or not is_binary(self.machine):
             return None
-        if len({len(a) for a in arrays}) > 1:
+        try:
+            return BatchKernel(self.machine)
+        except ImportError:
             return None
-        for array, (_, values) in zip(arrays, machine.inputs):
-            whole = values == tuple(range(len(values)))
-            if not whole or int(array.min()) < 0 or int(array.max()) >= len(values):
-                return None
-        digits = [np.ascontiguousarray(a.astype(np.uint8, copy=False)) for a in arrays]
+
+    @cached_property
+    def batches(self) -> Batches:
+        """What runs batches."""
+        return Batches(self)
+
+    def pack(self, *inputs: Any) -> PackedRows:
+        """Return a batch packed; see `Batches.pack`."""
+        return self.batches.pack(*inputs)
+
+    @cached_property
+    def stepper(self) -> Stepper:
+        """What steps the program."""
+        return Stepper(self)
+
+    @staticmethod
+    def _compiled(module: Module, single: bool = False) -> Binding | None:
+        try:
+            from .jit import compile_module
+
+            return compile_module(module, single=single)
+        except (DdcError, ImportError):  # no native form, or no llvmlite
+            return None
+
+    # ------------------------------------------------------------ calls
+
+    def __call__(
+        self,
+        *inputs: Any,
+        threads: int = 1,
+        dtype: Any = None,
+        out: Any = None,
+        progress: Progress | None = None,
+    ) -> Any:
+        """Return the program's answer: numbers, arrays, or a tuple of them.
+
+        Inputs with one axis more than declared are batches: the answer has that axis first.
+        Raises `ValueError` (an `InputError`) for what the program does not take.
+        """
+        if threads < 1:
+            raise InputError("a program runs on at least 1 thread")
+        if len(inputs) == 1 and isinstance(inputs[0], PackedRows):
+            return self.batches.packed(inputs[0], threads, dtype)
+        wanted = results.dtypes(self.module.entry.results, dtype, out)
+        arrays = self.arrays(inputs)
+        count = None if arrays is None else self.rows(arrays)
+        if arrays is None or count is None or (self.binding is None and count < 0):
+            return self._by_python(inputs, wanted, out)
+        try:
+            if count >= 0:
+                made = self.batches(arrays, count, threads, wanted, out, progress)
+            else:
+                made = self._single(arrays)
+        except OverflowReported:
+            return self._exactly(inputs, arrays, count, wanted, out)
+        except DdcError as error:
+            if count >= 0 or sum(a.size for a in arrays) >= LARGE:
+                raise InputError(str(error)) from None
+            return self._by_python(inputs, wanted, out)  # it says what is wrong
+        if made is None:
+            return self._exactly(inputs, arrays, count, wanted, out)
+        if count >= 0:
+            return made[0] if len(made) == 1 else tuple(made)
+        return results.returned(made, wanted, out)
+
+    def arrays(self, inputs: Sequence[Any]) -> list[NDArray[Any]] | None:
+        """Return the inputs as arrays, None where the Python function has to look at them."""
+        if len(inputs) != len(self.params) or not self.plain:
+            return None
+        try:
+            return [rectangular(p.name, value) for p, value in zip(self.params, inputs)]
+        except DdcError:
+            return None
+
+    def rows(self, arrays: Sequence[NDArray[Any]]) -> int | None:
+        """Return the rows of a batch, -1 for one call, None for shapes that are neither.
+
+        A sized program that can be stepped takes one grid: a picture given to a program on rows of
+        cells is a mistake, not a batch of rows. Programs over sequences take batches.
+        """
+        extra = [a.ndim - rank for a, rank in zip(arrays, self.ranks)]
+        if not any(extra):
+            return -1
+        if set(extra) - {0, 1} or (self.steppable and not self.scans):
+            return None
+        counts = {len(a) for a, more in zip(arrays, extra) if more}
+        return counts.pop() if len(counts) == 1 else None
+
+    def _single(self, arrays: Sequence[NDArray[Any]]) -> Sequence[Any] | None:
+        binding = self.binding
+        assert binding is not None
+        long = bool(self.ranks) and min(self.ranks) == 1 and len(arrays[0]) >= LONG_SEQUENCE
+        if self.scans and long:
+            made = self._sequence(arrays)
+            if made is not None:
+                return made
+        return binding(arrays)
+
+    def _sequence(self, arrays: Sequence[NDArray[Any]]) -> Sequence[Any] | None:
+        """Return the answer for long sequences; None where the automaton is not for them."""
+        machine = self.machine
+        if machine is None or len({len(a) for a in arrays}) > 1:
+            return None
         if machine.is_adder:
-            return (_sum(*digits),)
-        return self.sequence.of_digits(digits)
+            a, b = (entries(p, array, "bit") for p, array in zip(self.params, arrays))
+            return (long_sum(a, b),)
+        if self.sequence is None:
+            return None
+        engine = batch.SequenceEngine(self.sequence, self.params)
+        found = engine.block([a[None] for a in arrays], 0, 1, batch.Scratch())
+        return [part[0] for part in found]
 
-    # ------------------------------------------------------------ time stepping
+    # ------------------------------------------------------------ Python
+
+    def _by_python(self, inputs: Sequence[Any], wanted: Any, out: Any) -> Any:
+        try:
+            made = self.python(*inputs)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        if out is None and all(d is None for d in wanted):
+            return made
+        return results.returned(made if isinstance(made, tuple) else (made,), wanted, out)
+
+    def _exactly(
+        self,
+        inputs: Sequence[Any],
+        arrays: Sequence[NDArray[Any]],
+        count: int,
+        wanted: Any,
+        out: Any,
+    ) -> Any:
+        """Return the answer with Python's ints, row by row for a batch."""
+        if count < 0 or not any(self.ranks):  # the Python function takes columns of numbers
+            return self._by_python(inputs, wanted, out)
+        rows = [
+            self._by_python(
+                [a[k] if a.ndim > r else a for a, r in zip(arrays, self.ranks)], wanted, None
+            )
+            for k in range(count)
+        ]
+        several = len(self.module.entry.results) > 1
+        parts = zip(*rows) if several else [rows]
+        made = [results.stacked(list(part)) for part in parts]
+        return results.returned(made, wanted, out)
 
     def steps(
         self,
@@ -139,122 +282,18 @@ class Runner:
         out: NDArray[Any] | None = None,
         progress: Progress | None = None,
     ) -> NDArray[Any]:
-        """Apply the program `count` times to its own output; keeps the dtype of `grid`.
-
-        Raises `DdcError` where the output does not have the input's shape, for values that are
-        not of the declared type, and for an `out` of another shape or that cannot be written.
-        """
-        if count < 0 or threads < 1:
-            raise DdcError("steps needs a count of at least 0 and at least 1 thread")
-        entry = self.module.entry
-        if len(entry.params) != 1 or len(entry.results) != 1:
-            raise DdcError("a program of several inputs or outputs cannot be stepped")
-        if dims(entry.params[0].type) != dims(entry.results[0].type):
-            raise DdcError("the output does not have the input's shape: it cannot be stepped")
-        given = np.asarray(grid)
-        _check_out(given, out)
-        sizes = solve_sizes(entry, {entry.params[0].name: given.shape})
-        final = self._steps(given, count, threads, sizes, progress)
-        if out is None:
-            return final.astype(given.dtype, copy=final is given)
-        out[...] = final
-        return out
-
-    def _steps(
-        self,
-        given: NDArray[Any],
-        count: int,
-        threads: int,
-        sizes: Mapping[str, int],
-        progress: Progress | None,
-    ) -> NDArray[Any]:
-        param = self.module.entry.params[0]
-        bits = is_bit(element(param.type)) and bool(dims(param.type))
-        if count and bits and self.stencil is not None:
-            packed = packed_steps(self.stencil, cells_of(param, given), count, threads, progress)
-            if packed is not None:
-                return packed
-        binding = self.binding
-        if binding is None:
-            return self._python_steps(given, count, progress)
-        try:
-            return self._native_steps(binding, given, count, sizes, progress)
-        except OverflowReported:
-            return self._python_steps(given, count, progress)
-
-    def _python_steps(
-        self, given: NDArray[Any], count: int, progress: Progress | None
-    ) -> NDArray[Any]:
-        current = given
-        for step in range(count):
-            current = np.asarray(self.python(current))
-            if progress is not None:
-                progress(step + 1, count)
-        return current
-
-    def _native_steps(
-        self,
-        binding: Binding,
-        given: NDArray[Any],
-        count: int,
-        sizes: Mapping[str, int],
-        progress: Progress | None,
-    ) -> NDArray[Any]:
-        entry = self.module.entry
-        param, result = entry.params[0], entry.results[0]
-        type_ = binding.kernel.inputs[0].type
-        current = cells_of(param, given) if is_bit(element(param.type)) else None
-        if current is None:
-            current = stored(array_of(param, given[None]).reshape(given.shape), type_)
-        closed = accepts(param.type, result.type)
-        spare = np.empty(given.shape, dtype=entry_dtype(binding.kernel.outputs[0].type))
-        for step in range(count):
-            (made,) = binding.run(sizes, [current], [spare])
-            if not closed:
-                array_of(param, made[None])  # the program may leave what it takes
-            following = stored(made, type_)
-            spare = current if current.dtype == spare.dtype and step else np.empty_like(spare)
-            current = following
-            if progress is not None:
-                progress(step + 1, count)
-        return current
+        """Apply the program `count` times to its own output; see `Stepper`."""
+        return self.stepper(grid, count, threads, out, progress)
 
 
-def _sum(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
+def long_sum(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the sum of two numbers given by their bits, least significant first."""
     words = -(-len(a) // 64)
     packed = np.zeros((3, words * 8), dtype=np.uint8)
     for row, bits in zip(packed, (a, b)):
         row[: -(-len(a) // 8)] = np.packbits(bits, bitorder="little")
     adder()(*(row.ctypes.data for row in packed), words)
-    return np.unpackbits(packed[2], count=len(a), bitorder="little").astype(np.int64)
+    return np.unpackbits(packed[2], count=len(a), bitorder="little")
 
 
-def cells_of(param: Any, given: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return bits as contiguous bytes; raises `DdcError` for other values than 0 and 1."""
-    if given.dtype == np.bool_:
-        return np.ascontiguousarray(given).view(np.uint8)
-    if given.dtype in SMALL_INTS:
-        whole = np.ascontiguousarray(given).view(np.uint8)
-        if whole.size == 0 or int(whole.max()) <= 1:
-            return whole
-    return stored(array_of(param, given[None]).reshape(given.shape), "bit")
-
-
-def _check_out(given: NDArray[Any], out: NDArray[Any] | None) -> None:
-    if out is None:
-        return
-    if out.shape != given.shape:
-        raise DdcError(f"out has the shape {list(out.shape)}, not {list(given.shape)}")
-    if not out.flags.writeable:
-        raise DdcError("out cannot be written: it is read-only")
-
-
-def _returned(array: NDArray[Any]) -> Any:
-    """Return a result as the Python backend does: numbers, and arrays of int64 or float64."""
-    if array.ndim == 0:
-        return array.item()
-    return array if array.dtype.kind == "f" else array.astype(np.int64)
-
-
-__all__ = ["Runner", "cells_of"]
+__all__ = ["Runner"]

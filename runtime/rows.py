@@ -26,9 +26,15 @@ from .jit import code_of, compile_module, linked
 
 
 class LogicKernel:
-    """A program of fixed shape from bits to bits, over rows in columns of packed bits."""
+    """A program of fixed shape from bits to bits, over rows in columns of packed bits.
 
-    def __init__(self, module: Module, cpu: Cpu | None = None, cache: bool = True) -> None:
+    `grouped` keeps the columns of one input (or result) side by side, as `lanes.Lanes` packs them;
+    else every column stands alone.
+    """
+
+    def __init__(
+        self, module: Module, cpu: Cpu | None = None, cache: bool = True, grouped: bool = False
+    ) -> None:
         """Raise `NotLogic` for other programs."""
         entry = module.entry
         kinds = [element(p.type) for p in (*entry.params, *entry.results)]
@@ -41,11 +47,14 @@ class LogicKernel:
             planes = lowering.planes([n for r in results for n in r.ravel().tolist()])
         except (UnsupportedError, TooLargeError, NotLoweredError, TooManyGatesError):
             raise NotLogic from None
-        self.inputs = sum(math.prod(d.const for d in dims(p.type)) for p in entry.params)
+        self.taken = [math.prod(d.const for d in dims(p.type)) for p in entry.params]
+        self.made = [math.prod(d.const for d in dims(r.type)) for r in entry.results]
+        self.inputs = sum(self.taken)
         self.outputs = len(planes)
         chosen = cpu or host()
         self.lanes = widest(chosen)
-        self.text = columns_kernel(gates, [p[0] for p in planes], self.lanes)
+        groups = (self.taken, self.made) if grouped else (None, None)
+        self.text = columns_kernel(gates, [p[0] for p in planes], self.lanes, *groups)
         store = ObjectCache.standard() if cache else None
         address, library = linked(code_of(self.text, chosen, 1, False, store), "run")
         signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3)
@@ -119,6 +128,11 @@ class SingleKernel:
         self.call: Any = signature(address)
         self.library = library
 
+    @property
+    def exact(self) -> bool:
+        """Tell whether it gives what double precision gives: nothing is computed, only compared."""
+        return self.block == CHUNK
+
     def run(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return the result of every row.
 
@@ -147,3 +161,8 @@ class SingleKernel:
             made = np.empty(self.block, dtype=self.result)
             self.call(last.ctypes.data, made.ctypes.data, self.block)
             out[whole:] = made[: rows - whole]
+
+
+def has_exact_singles(module: Module, cpu: Cpu | None = None) -> bool:
+    """Tell whether single-precision rows of a program have a kernel that is exact."""
+    return widest(cpu or host()) == 512 and threshold_kernel(module) is not None

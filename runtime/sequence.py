@@ -1,4 +1,4 @@
-"""Run finite automata: one long sequence, or many at once."""
+"""Run finite automata over one long sequence; `packing` runs them over many at once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.backends.llvm.automata import SHIFT_STATES, adder_kernel, batch_kernel, sequence_kernel
+from ddc.backends.llvm.automata import SHIFT_STATES, adder_kernel, sequence_kernel
 from ddc.backends.llvm.machine import Cpu, host
-from ddc.backends.lowering.machine import Machine, widths
+from ddc.backends.lowering.machine import Machine
 
 from .cache import ObjectCache
-from .grid import widest
 from .jit import code_of, linked
+from .packing import BatchKernel
 
 LARGEST_OUTPUT = 64  # values of a yield, which are fields of six bits
 
@@ -78,26 +78,11 @@ def fits_shifts(machine: Machine) -> bool:
     return len(machine.states) <= SHIFT_STATES and all(n <= LARGEST_OUTPUT for n in distinct)
 
 
-class BatchKernel:
-    """An automaton on bits over many sequences at once, in time-major bit planes."""
-
-    def __init__(self, machine: Machine, cpu: Cpu | None = None, cache: bool = True) -> None:
-        self.machine = machine
-        chosen = cpu or host()
-        self.lanes = widest(chosen)
-        self.yields = [k for kind, k in machine.results if kind == "yield"]
-        self.planes = widths(machine.states)
-        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)
-        text = batch_kernel(machine, self.yields, self.lanes)
-        self.call = _native(text, signature, chosen, cache)
-
-    def run(self, inputs: int, outputs: int, states: int, steps: int, vectors: int) -> None:
-        """Run on planes at aligned addresses; see `batch_kernel` for their order."""
-        self.call(inputs, outputs, states, steps, vectors)
-
-
 @lru_cache(maxsize=2)
 def adder(cache: bool = True) -> Any:
     """Return `add(a, b, sum, words)` on the addresses of long numbers in 64-bit words."""
     signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64)
     return _native(adder_kernel(), signature, host(), cache)
+
+
+__all__ = ["BatchKernel", "SequenceKernel", "adder", "fits_shifts"]

@@ -118,7 +118,7 @@ def _table(name: str, words: Sequence[int]) -> str:
 def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
     """Return `run(inputs, outputs, states, steps, vectors)` for many sequences of bits at once.
 
-    Time-major planes: input k at time t is vector `t * inputs + k` of each column of `vectors`;
+    Time-major planes: for each input, column by column of `vectors`, one vector for each time;
     outputs likewise. `states` receives the planes of the last states. Inputs and outputs must be
     bits.
     """
@@ -143,9 +143,9 @@ def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
         with w.loop("0", "%steps", "t", carried=carried) as time:
             registers = dict(enumerate(time.values))
             for k in range(given):
-                registers[bits + k] = _read(
-                    w, type_, "%inputs", time.var, column.var, given, k, lanes
-                )
+                place = _plane(w, type_, "%inputs", time.var, column.var, k)
+                read = f"load {type_}, ptr {place}, align {lanes // 8}"
+                registers[bits + k] = w.let(read, "x")
             if lanes == 512:
                 known: dict[object, str] = {}
                 values = [
@@ -156,7 +156,7 @@ def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
                 values = emit_gates(w, gates, [*nexts, *made], registers, lanes)
             time.nexts = values[:bits]
             for k, value in enumerate(values[bits:]):
-                place = _plane(w, type_, "%outputs", time.var, column.var, len(outputs), k)
+                place = _plane(w, type_, "%outputs", time.var, column.var, k)
                 w.line(f"store {type_} {value}, ptr {place}, align {lanes // 8}")
         for k, value in enumerate(time.finals):
             at = w.let(f"mul nsw i64 {column.var}, {bits}")
@@ -179,20 +179,14 @@ def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
     )
 
 
-def _plane(w: Writer, type_: str, base: str, time: str, column: str, count: int, k: int) -> str:
-    """Return the address of a plane: column by column, time by time, one vector each."""
+def _plane(w: Writer, type_: str, base: str, time: str, column: str, k: int) -> str:
+    """Return the address of a vector: input by input, column by column, time by time."""
+    if k:
+        before = w.let(f"mul nsw i64 %vectors, {k}")
+        column = w.let(f"add nsw i64 {column}, {before}")
     start = w.let(f"mul nsw i64 {column}, %steps")
     at = w.let(f"add nsw i64 {start}, {time}")
-    at = w.let(f"mul nsw i64 {at}, {count}")
-    at = w.let(f"add nsw i64 {at}, {k}")
     return w.let(f"getelementptr inbounds {type_}, ptr {base}, i64 {at}")
-
-
-def _read(
-    w: Writer, type_: str, base: str, time: str, column: str, count: int, k: int, lanes: int
-) -> str:
-    place = _plane(w, type_, base, time, column, count, k)
-    return w.let(f"load {type_}, ptr {place}, align {lanes // 8}", "x")
 
 
 WORDS = 8  # of one wide addition

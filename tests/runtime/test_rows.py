@@ -119,7 +119,7 @@ func @f(%age: real, %priors: int<0..9>) -> (%score: real, %high: bit) {
     age, priors = rng.uniform(15, 80, 500), rng.integers(0, 10, 500)
     score, high = run_batch(module, {"age": age, "priors": priors})
     got = runner(age, priors)
-    assert runner.rows is not None
+    assert runner.columns is not None
     assert np.allclose(got[0], score, rtol=1e-12) and np.array_equal(got[1], high)
     same = runner(age, 3)
     assert np.allclose(same[0], runner(age, np.full(500, 3))[0])

@@ -80,8 +80,8 @@ def test_many_sequences_of_bits(cpu: str) -> None:
     kernel = BatchKernel(machine(BITS), CPUS[cpu])
     steps, vectors, lanes = 40, 3, kernel.lanes
     bits = np.random.default_rng(0).integers(0, 2, (2, vectors * lanes, steps), dtype=np.uint8)
-    # column of vectors, time, input, then the lanes as bits
-    planes = bits.reshape(2, vectors, lanes, steps).transpose(1, 3, 0, 2)
+    # input, column of vectors, time, then the lanes as bits
+    planes = bits.reshape(2, vectors, lanes, steps).transpose(0, 1, 3, 2)
     inputs = aligned(vectors * steps * 2 * lanes // 8)
     inputs[:] = np.packbits(planes, axis=3, bitorder="little").ravel()
     outputs = aligned(vectors * steps * lanes // 8)

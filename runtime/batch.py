@@ -1,0 +1,247 @@
+"""Batches: one program over many rows or sequences, block by block, on the kernel that fits.
+
+A block is checked, converted, computed and written while it is in the caches; blocks are shared out
+among threads. `native.Runner` chooses the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddc.ir import Param, dims
+
+from .binding import Binding
+from .grid import aligned
+from .packing import NEAR, AutomatonRows, LogicRows, Part, parts_of
+from .rows import SingleKernel
+from .sequence import SequenceKernel
+from .values import entries
+
+Progress = Callable[[int, int], None]
+Arrays = Sequence[NDArray[Any]]
+Block = tuple[int, int]  # first row, number of rows
+
+FEW = 64  # rows at least in a block
+
+
+class Scratch:
+    """Memory of one thread that is used again from block to block."""
+
+    def __init__(self) -> None:
+        self.found: dict[object, NDArray[np.uint8]] = {}
+
+    def get(self, key: object, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
+        """Return an aligned array; what was in it is lost."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        known = self.found.get(key)
+        if known is None or known.size < size:
+            known = self.found[key] = aligned(max(64, size))
+        found: NDArray[Any] = known[:size].view(dtype).reshape(shape)
+        return found
+
+
+class Engine(Protocol):
+    """One way to run a batch; `blocks` may overlap, `block` returns the results of one."""
+
+    def blocks(self, rows: int) -> list[Block]:
+        """Return blocks that cover all rows."""
+        ...
+
+    def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
+        """Return the results of rows; they may lie in `scratch`. Raises `DdcError`."""
+        ...
+
+
+def run(
+    engine: Engine,
+    inputs: Arrays,
+    outputs: Arrays,
+    rows: int,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> None:
+    """Run all blocks; the results are written to `outputs`, rows first.
+
+    Inputs have the rows as first axis too. Raises the first `DdcError` of a block.
+    """
+    blocks = engine.blocks(rows)
+
+    def work(number: int) -> None:
+        scratch = Scratch()
+        for first, count in blocks[number::threads]:
+            made = engine.block([a[first : first + count] for a in inputs], first, count, scratch)
+            for out, part in zip(outputs, made):
+                target = out[first : first + count]
+                target[...] = part.reshape(target.shape)
+            if progress is not None and number == 0:
+                progress(min(rows, first + count), rows)
+
+    if threads == 1 or len(blocks) == 1:
+        threads = 1
+        work(0)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for job in [pool.submit(work, number) for number in range(threads)]:
+            job.result()
+
+
+def even_blocks(rows: int, row_bytes: int, least: int = FEW) -> list[Block]:
+    """Return blocks that the caches hold."""
+    size = max(least, NEAR // max(1, row_bytes))
+    return [(first, min(size, rows - first)) for first in range(0, rows, size)]
+
+
+class PackedEngine:
+    """Logic over rows of bits, or an automaton over sequences of bits, in packed vectors."""
+
+    def __init__(self, kernel: LogicRows | AutomatonRows, params: Sequence[Param]) -> None:
+        self.kernel = kernel
+        self.params = params
+        widths = [*kernel.taken, *kernel.made]
+        self.narrow, self.wide = min(widths), sum(kernel.taken)
+
+    def takes(self, rows: int) -> bool:
+        """Tell whether a batch is large enough."""
+        return parts_of(self.kernel.lanes, rows, self.narrow, self.wide, NEAR) is not None
+
+    def blocks(self, rows: int) -> list[Block]:
+        """Return blocks whose rows fill the lanes."""
+        parts = parts_of(self.kernel.lanes, rows, self.narrow, self.wide, NEAR)
+        assert parts is not None
+        return [(part.first, part.rows) for part in parts]
+
+    def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
+        """Return the results of rows that are packed, run and unpacked."""
+        kernel, lanes = self.kernel, self.kernel.lanes
+        depth, vector = lanes.depth(rows), lanes.lanes // 8
+        packed = scratch.get("inputs", (depth * sum(kernel.taken) * vector,))
+        made = scratch.get("outputs", (max(1, depth * sum(kernel.made)) * vector,))
+        place = packed.ctypes.data
+        for param, array, width in zip(self.params, inputs, kernel.taken):
+            cells = entries(param, array, "bit", first=first)
+            lanes.pack(cells.reshape(rows, width), place)
+            place += depth * width * vector
+        states = kernel.execute(packed.ctypes.data, made.ctypes.data, depth, 0, depth)
+        unpacked: list[NDArray[Any]] = []
+        place = made.ctypes.data
+        for k, width in enumerate(kernel.made):
+            out = scratch.get(k, (rows, width))
+            lanes.unpack(place, out)
+            unpacked.append(out)
+            place += depth * width * vector
+        if isinstance(kernel, AutomatonRows):
+            assert states is not None
+            finals = kernel.finals(states, [Part(0, rows, 0, depth)], rows)
+            return automaton_results(kernel, unpacked, finals)
+        return unpacked
+
+
+def automaton_results(kernel: AutomatonRows, yields: Arrays, finals: Arrays) -> Arrays:
+    """Return a program's results in order, from the sequences it yields and its last states."""
+    places = {k: n for n, k in enumerate(kernel.kernel.yields)}
+    results = kernel.kernel.machine.results
+    return [yields[places[k]] if kind == "yield" else finals[k] for kind, k in results]
+
+
+class SingleEngine:
+    """Rules on thresholds, or one curve, over rows of singles."""
+
+    def __init__(self, kernel: SingleKernel) -> None:
+        self.kernel = kernel
+        self.width = 4 * math.prod(kernel.shape)
+
+    def blocks(self, rows: int) -> list[Block]:
+        """Return blocks that the caches hold."""
+        return even_blocks(rows, self.width)
+
+    def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
+        """Return the results of rows."""
+        given = entries(self.kernel.param, inputs[0], "f64", single=True, first=first)
+        out = scratch.get("out", (rows,), self.kernel.result)
+        self.kernel.into(given, out)
+        return [out]
+
+
+class ColumnsEngine:
+    """A program of fixed shape as a function of columns, which the compiler has vectorised."""
+
+    def __init__(self, binding: Binding) -> None:
+        self.binding = binding
+        self.params = binding.function.params
+        self.width = sum(8 * math.prod(d.const for d in dims(p.type)[1:]) for p in self.params)
+
+    def blocks(self, rows: int) -> list[Block]:
+        """Return blocks that the caches hold."""
+        return even_blocks(rows, self.width)
+
+    def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
+        """Return the results of rows."""
+        given = checked(self.binding, self.params, inputs, first)
+        made = [scratch.get(k, (rows,), dtype) for k, dtype in enumerate(self.binding.outputs)]
+        sizes = dict.fromkeys(self.binding.kernel.sizes, rows)
+        self.binding.run(sizes, given, made)
+        return made
+
+
+class RowsEngine:
+    """Any native program, called row after row by native code."""
+
+    def __init__(
+        self, binding: Binding, sizes: Mapping[str, int], shapes: Sequence[tuple[int, ...]]
+    ) -> None:
+        self.binding = binding
+        self.sizes = sizes
+        self.shapes = shapes
+        params = binding.function.params
+        lengths = [math.prod(int(d.evaluate(dict(sizes))) for d in dims(p.type)) for p in params]
+        self.width = sum(8 * n for n in lengths)
+
+    def blocks(self, rows: int) -> list[Block]:
+        """Return blocks that the caches hold."""
+        return even_blocks(rows, self.width, least=1)
+
+    def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
+        """Return the results of rows."""
+        given = checked(self.binding, self.binding.function.params, inputs, first)
+        made = [
+            scratch.get(k, (rows, *shape), dtype)
+            for k, (shape, dtype) in enumerate(zip(self.shapes, self.binding.outputs))
+        ]
+        self.binding.rows(rows, self.sizes, given, made)
+        return made
+
+
+class SequenceEngine:
+    """An automaton of few states over few long sequences, one after the other."""
+
+    def __init__(self, kernel: SequenceKernel, params: Sequence[Param]) -> None:
+        self.kernel = kernel
+        self.params = params
+
+    def blocks(self, rows: int) -> list[Block]:
+        """Return one block for each sequence."""
+        return [(row, 1) for row in range(rows)]
+
+    def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
+        """Return the results of one sequence."""
+        digits: list[NDArray[np.uint8]] = []
+        for param, array, (_, values) in zip(self.params, inputs, self.kernel.machine.inputs):
+            given = entries(param, array, "i64" if min(values) < 0 else "bit", first=first)[0]
+            if values != tuple(range(len(values))):
+                given = np.searchsorted(np.array(values), given)
+            digits.append(np.ascontiguousarray(given, dtype=np.uint8))
+        return [np.asarray(result)[None] for result in self.kernel.of_digits(digits)]
+
+
+def checked(binding: Binding, params: Sequence[Param], inputs: Arrays, first: int) -> Arrays:
+    """Return inputs as stored entries, after a look at their values."""
+    return [
+        entries(param, array, parameter.type, binding.single, first)
+        for param, array, parameter in zip(params, inputs, binding.kernel.inputs)
+    ]
