@@ -31,6 +31,7 @@ from ddc.ir import Module
 from .expressions import STORED, TYPES, Expressions, declared_array, static_table
 from .helpers import HELPERS, texts
 from .names import Names, identifier
+from .vectors import TAKEN, Vectors, preamble
 
 WIDTH = 100
 
@@ -43,7 +44,9 @@ class Unit:
         self.kernel = kernel
         self.meta = meta
         self.name = identifier(kernel.name, "program")
-        self.names = Names({self.name, f"{self.name}_checked", f"{self.name}_workspace", *HELPERS})
+        own = {self.name, f"{self.name}_checked", f"{self.name}_workspace"}
+        self.names = Names({*own, *HELPERS, *TAKEN})
+        self.vectors = False
         self.sizes = {s: self.names.fresh(s) for s in kernel.sizes}
         for size in kernel.sizes:  # the signed copy of a size that the code computes with
             self.names.assign(size, size.lower() if size.lower() != size else f"{size}_count")
@@ -177,6 +180,8 @@ class Unit:
             lines += ["#include <stdlib.h>"]
         if lines[-1]:
             lines.append("")
+        if self.vectors:
+            lines += preamble(text)
         for table in (*tables, *self.expressions.tables.values()):
             lines += [table, ""]
         for helper in texts(self.expressions.helpers):
@@ -304,6 +309,7 @@ class Unit:
                     start = f"{self.expressions.text(loop.low, 10)} == {first} ? {end} : {low}"
             else:
                 start = end
+        start = self.vector_loop(loop, start, high, lines, depth)
         if loop.note == "inside":
             lines.append(f"{pad}/* Where everything that is read lies inside. */")
         if loop.note == "border":
@@ -312,6 +318,23 @@ class Unit:
         lines += wrapped_code(head)
         self.block(loop.body, lines, depth + 1)
         lines.append(f"{pad}}}")
+
+    def vector_loop(self, loop: For, low: str, high: str, lines: list[str], depth: int) -> str:
+        """Add the fast form of a loop where it has one; return where the plain form begins."""
+        body = Vectors(self.expressions, loop).body()
+        if body is None:
+            return low
+        self.vectors = True
+        pad, var = "    " * depth, self.names.of(loop.var)
+        rest = self.names.fresh(f"{loop.var}_rest")
+        lines += [f"{pad}int64_t {rest} = {low};", "#ifdef LANES"]
+        lines += wrapped_code(
+            f"{pad}for (int64_t {var} = {low}; {var} + LANES <= {high}; {var} += LANES) {{"
+        )
+        for line in (*body, f"{rest} = {var} + LANES;"):
+            lines += wrapped_code(f"{pad}    {line}")
+        lines += [f"{pad}}}", "#endif"]
+        return rest
 
     def before(self, first: Expr, var: str) -> str:
         """Return the test whether an iteration is the last one before a skipped part."""

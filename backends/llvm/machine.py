@@ -103,8 +103,10 @@ def optimised(text: str, cpu: Cpu, level: int = 3, vectorise: bool = True) -> tu
     module = parsed(text)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    if level > 0:
-        options = llvm.create_pipeline_tuning_options(speed_level=level)
+    # Level 2 makes recurrences of loads that neighbouring iterations share, which then have no
+    # vectors: so loops become vectors at level 1.
+    for stage in (1, level) if vectorise and level > 1 else (level,) if level > 0 else ():
+        options = llvm.create_pipeline_tuning_options(speed_level=stage)
         options.loop_vectorization = vectorise
         options.slp_vectorization = vectorise
         builder = llvm.create_pass_builder(machine, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,14 @@ from ddc.backends.lowering import lower
 from ddc.ir.interpreter import run
 from ddc.runtime.binding import Binding, OverflowReported
 
+COMPILERS = [c for c in ("gcc", "clang") if c == "gcc" or shutil.which(c)]
+
+# Undefined behaviour stops the process: no wrong answer can hide it.
+UNDEFINED = [
+    "-fsanitize=undefined",
+    "-fno-sanitize-recover=all",
+    "-fsanitize-undefined-trap-on-error",
+]
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fPIC", "-shared"]
 
 
