@@ -11,6 +11,12 @@ from .base import Context, Declined, Pass
 
 RAISERS = ("automaton", "tabulate", "families", "thresholds")
 
+# A table for every output may hide a loop that families show, and the other way round: where
+# tables do not roll into little, both are simplified so far, and the shorter one is taken.
+SIMPLIFY = "roll,minimise,fold,hoist,reduce-terms,fold,dce"
+FEW_OPS = 8  # rolled tables of so few ops need no comparison
+MOST_ATOMS = 5  # of one of their tables
+
 # Ops that stand for layers and decisions: a function with any of them is a network.
 _NETWORK_FAMILIES = ("network", "decision")
 
@@ -44,7 +50,42 @@ class Raise(Pass):
         reasons: list[str] = []
         for name in RAISERS:
             try:
-                return create(name, {}).run(module, context)
+                found = create(name, {}).run(module, context)
             except Declined as declined:
                 reasons.append(f"{name}: {declined}")
+                continue
+            return _shorter(module, found, context) if name == "tabulate" else found
         raise Declined("no raiser takes this network: " + "; ".join(reasons))
+
+
+def _shorter(network: Module, tables: Module, context: Context) -> Module:
+    """Return the network as families where that makes a shorter program than its tables."""
+    from .pipeline import create, run
+
+    rolled = create("roll", {}).run(tables, context)
+    ops = list(walk(rolled.entry.body))
+    if len(ops) <= FEW_OPS and all(len(o.operands) <= MOST_ATOMS for o in ops if o.code == "table"):
+        return tables
+    notes = list(context.notes)
+    try:
+        families = create("families", {}).run(network, context)
+    except Declined:
+        return tables
+    found = {"families": families, "tables": tables}
+    apart = {name: Context(signature=context.signature) for name in found}
+    cost = {name: _length(run(m, SIMPLIFY, apart[name])) for name, m in found.items()}
+    best = min(found, key=lambda name: cost[name])
+    if best != "families":
+        context.analyses.pop(("raised", "families"))
+        context.notes[:] = notes
+    return found[best]
+
+
+def _length(module: Module) -> int:
+    """Return how much there is to read: ops, their operands, loops and tables."""
+    total = 0
+    for op in walk(module.entry.body):
+        entries = op.attr("entries")
+        cases = len(entries) if isinstance(entries, tuple) else 0
+        total += 1 + len(op.operands) + len(op.loops) + cases // 8
+    return total

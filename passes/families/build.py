@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import cast
+
+import numpy as np
 
 from ddc.ir import Affine
 from ddc.passes import lattice
 
 from .fit import Fit
-from .model import Family, Inner, Source, Term
-from .shapes import Key, Pattern
+from .model import Family, Inner, Source, Term, plain
+from .shapes import Key, Pattern, Weight
 
 MOST_PIECES = 12  # loops and points that make up one pattern
 FEWEST = 4  # fewer cells read better one by one
@@ -27,9 +30,19 @@ def moduli(keys: Sequence[Key], sources: Sequence[Source]) -> list[int]:
             found += [shape[axis] for axis in cast(tuple[int, ...], key[2])]
         elif key[0] == "set":
             found += shape
+        elif key[0] == "box":
+            found += [0] * (2 * len(shape))
         else:
-            found += [0] * (len(shape) * (2 if key[0] == "box" else 1))
+            found += [0] * len(shape) + [2 if key[2] == "alternating" else 0, 0]
+        weight = _weight(key)
+        if weight is not None:
+            found += [2 if weight.kind == "sign" else 0] * weight.indices
     return found
+
+
+def _weight(key: Key) -> Weight | None:
+    """Return the weight of a key, None for runs, whose weights are their own."""
+    return next((part for part in key if isinstance(part, Weight)), None)
 
 
 def family(
@@ -53,15 +66,34 @@ def family(
             count = len(cast(tuple[int, ...], key[2]))
         elif key[0] == "box":
             count = 2 * len(shape)
+        elif key[0] == "run":
+            count = len(shape) + 2
         columns, ring = fit.columns[at : at + count], fit.ring[at : at + count]
         at += count
+        weight, follows = _weight(key), fit.columns[:0]
+        if weight is not None:
+            follows = fit.columns[at : at + weight.indices]
+            at += weight.indices
+            key = tuple(1 if part is weight else part for part in key)
         if key[0] == "set":  # the pattern itself in place of its number
             key = (*key[:3], patterns[cast(int, key[3])], *key[4:])
         made = _BUILDERS[str(key[0])](key, number, shape, columns, ring)
         if made is None:
             return None
-        terms += made
+        terms += made if weight is None else [_weighted(t, weight, follows) for t in made]
     return Family(fit.counts, tuple(terms), fit.columns[-1], outcomes)
+
+
+def _weighted(term: Term, weight: Weight, follows: Sequence[Affine]) -> Term:
+    """Return a term with a weight, which may follow the coordinates."""
+    term = replace(term, weight=term.weight * weight.base)
+    if not follows:
+        return term
+    (index,) = follows
+    if weight.kind == "sign":
+        turn = Affine.of(1) - index.mod(2) * 2
+        return plain(replace(term, factor=turn))
+    return plain(replace(term, factor=index, power=weight.kind == "power"))
 
 
 def _loop_symbol(number: int) -> Affine:
@@ -107,6 +139,9 @@ def _set(
 ) -> list[Term] | None:
     weight, pattern, rings = cast(int, key[2]), cast(Pattern, key[3]), bool(key[4])
     pieces = _pieces(pattern)
+    slope = None if rings or (pieces is not None and len(pieces) == 1) else _sloped(pattern)
+    if slope is not None:
+        return [_leaning(slope, number, weight, columns, ring, shape)]
     if pieces is None:
         return None
     around = tuple(r or (rings and not c.is_const) for r, c in zip(ring, columns))
@@ -178,6 +213,63 @@ def _pieces(pattern: Pattern) -> list[tuple[lattice.Lattice, int]] | None:
     return pieces
 
 
+@dataclass(frozen=True)
+class _Slope:
+    """Rows of cells whose ends lie on straight lines: a triangle, a parallelogram.
+
+    Row t from 0 runs along axis `along` from `low` to below `high`, both affine in t.
+    """
+
+    across: int
+    along: int
+    rows: int
+    low: tuple[int, int]  # at row 0, and the step from row to row
+    high: tuple[int, int]
+
+
+def _sloped(pattern: Pattern) -> _Slope | None:
+    """Return a pattern of one plane as rows between two straight lines, None for others."""
+    points = np.array(sorted(pattern), dtype=np.int64)
+    axes = [axis for axis in range(points.shape[1]) if points[:, axis].any()]
+    if len(axes) != 2 or len(points) < FEWEST:
+        return None
+    across, along = axes
+    rows = np.arange(points[-1, across] + 1)
+    mine = [points[points[:, across] == row, along] for row in rows.tolist()]
+    if len(rows) < 3 or any(not len(m) or m[-1] - m[0] + 1 != len(m) for m in mine):
+        return None
+    ends = np.array([(m[0], m[-1] + 1) for m in mine])
+    steps = np.diff(ends, axis=0)
+    if (steps != steps[0]).any():
+        return None
+    (low, high), (down, up) = ends[0].tolist(), steps[0].tolist()
+    return _Slope(across, along, len(rows), (low, down), (high, up))
+
+
+def _leaning(
+    slope: _Slope,
+    number: int,
+    weight: int,
+    columns: tuple[Affine, ...],
+    ring: tuple[bool, ...],
+    shape: tuple[int, ...],
+) -> Term:
+    """Return the sum over a triangle or parallelogram; loops start where the array is read."""
+    index = list(columns)
+    base = Affine()
+    if index[slope.across].is_const:
+        base, index[slope.across] = index[slope.across], Affine()
+    row = _loop_symbol(0) - base
+    low, high = (row * step + start for start, step in (slope.low, slope.high))
+    if index[slope.along].is_const:
+        shift, index[slope.along] = index[slope.along], Affine()
+        low, high = low + shift, high + shift
+    index[slope.across] += _loop_symbol(0)
+    index[slope.along] += _loop_symbol(1)
+    loops = (Inner(base, base + slope.rows), Inner(low, high))
+    return Term(number, weight, loops, tuple(index), ring, _flags(shape))
+
+
 def _run_piece(run: list[tuple[int, ...]]) -> tuple[lattice.Lattice, int]:
     if len(run) == 1:
         return lattice.Lattice(run[0], (), ()), 1
@@ -215,32 +307,23 @@ def _run(
     columns: tuple[Affine, ...],
     ring: tuple[bool, ...],
 ) -> list[Term]:
-    kind, weight, start, slope = cast(tuple[str, int, int, int], key[2])
-    step, count = cast(tuple[int, ...], key[3]), cast(int, key[4])
+    kind, weight, slope = cast(str, key[2]), cast(int, key[3]), cast(int, key[4])
+    step = cast(tuple[int, ...], key[5])
+    *places, start, count = columns
     symbol = _loop_symbol(0)
     low = Affine()
-    index = tuple(c + symbol * s for c, s in zip(columns, step))
+    index = tuple(c + symbol * s for c, s in zip(places, step))
     moved = [axis for axis, s in enumerate(step) if s]
-    if len(moved) == 1 and step[moved[0]] == 1 and columns[moved[0]].is_const:
+    if len(moved) == 1 and step[moved[0]] == 1 and places[moved[0]].is_const:
         (axis,) = moved
-        low = columns[axis]
+        low = places[axis]
         index = tuple(symbol if a == axis else i for a, i in enumerate(index))
-    place = symbol - low
-    factor = place * slope + start
+    factor = (symbol - low) * slope + start
     if kind == "alternating":
-        factor = Affine.of(1) - place.mod(2) * 2
-    return [
-        Term(
-            number,
-            weight,
-            (Inner(low, low + count),),
-            index,
-            _flags(shape),
-            _flags(shape),
-            factor,
-            kind == "power",
-        )
-    ]
+        factor = Affine.of(1) - factor.mod(2) * 2
+    loops = (Inner(low, low + count),)
+    flags = _flags(shape)
+    return [Term(number, weight, loops, index, flags, flags, factor, kind == "power")]
 
 
 _BUILDERS = {"line": _line, "set": _set, "box": _box, "run": _run}

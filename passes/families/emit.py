@@ -128,6 +128,8 @@ class _Writer:
 
     def _share(self, term: Term, counts: tuple[int, ...]) -> None:
         """Count once what units share: a count that does not follow all of their coordinates."""
+        if factored(term):
+            term = replace(term, factor=None, power=False)
         used = coordinates_of(term)
         if not term.loops or len(used) == len(counts):
             return
@@ -137,6 +139,11 @@ class _Writer:
         kept = Kept(tuple(counts[k] for k in used), (key,), Affine(), None)
         if len(self.lines) < MOST_SHARED and own:
             self.lines[key] = self.family(kept, "counts")
+
+
+def factored(term: Term) -> bool:
+    """Tell whether a term has a factor that is the same for all that it sums."""
+    return term.factor is not None and not any(s.startswith("%d") for s in term.factor.symbols())
 
 
 def coordinates_of(term: Term) -> list[int]:
@@ -332,6 +339,9 @@ class _Unit:
 
     def _amount(self, term: Term | Part, scale: Fraction) -> Operand:
         builder, names = self.builder, dict(self.outer)
+        if isinstance(term, Term) and term.loops and factored(term):
+            count = self.amount(replace(term, factor=None, power=False))
+            return builder.op("mul", self._factor(term, names), count, name="part")
         if isinstance(term, Term) and term.loops:
             line = self.lines.get(shared(term)[0])
             if line is not None:
@@ -380,12 +390,14 @@ class _Unit:
             value = builder.load(value, *index, name="x")
         if term.factor is None:
             return value
-        weight: Operand = builder.op(
-            "index", index=[Index(term.factor.substitute(names))], name="w"
-        )
-        if term.power:
-            weight = builder.op("pow", 2, weight, name="w")
-        return builder.op("mul", weight, value, name="part")
+        return builder.op("mul", self._factor(term, names), value, name="part")
+
+    def _factor(self, term: Term, names: dict[str, Affine]) -> Operand:
+        """Return the factor of a term at some coordinates and loops."""
+        assert term.factor is not None
+        at = Index(term.factor.substitute(names))
+        weight: Operand = self.builder.op("index", index=[at], name="w")
+        return self.builder.op("pow", 2, weight, name="w") if term.power else weight
 
 
 def _border(ring: bool, clipped: bool) -> tuple[str, int | None]:

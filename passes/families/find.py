@@ -12,13 +12,14 @@ existing family has none (borders, crossings, pairs in the other order).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ddc.ir import Affine
-from ddc.ir.exact.sources import Ints
+from ddc.ir.exact.sources import Ints, per_row
 from ddc.passes.base import Declined
 
 from . import build
@@ -33,14 +34,19 @@ from .model import (
     flat_places,
     grid,
     hashes,
+    settled,
 )
-from .shapes import STRATEGIES, Cells, Describer, Feature, Strategy
+from .shapes import FOLLOWING, STRATEGIES, Cells, Describer, Feature, Strategy
 
 MOST_PLACES = 1 << 20  # coordinates at which one family is looked up
 LARGE = 20_000  # entries beyond which two descriptions without any family are enough
 MOST_LOOSE = 20_000  # entries of units that are written one by one
 LOOP = 8  # what a loop or a single unit costs, beside what stands in it
 MOST_TRIED = 3  # families of one description that are looked up everywhere
+MOST_FILLED = 1 << 12  # units of a result that any family found in it is tried on
+MOST_FOLLOWING = 1 << 12  # units whose weights may follow their coordinates
+FEWEST_FOLLOWED = 4  # places of a coordinate that weights follow
+MOST_ROWS = 64  # of a result that fills its box partly
 MARGIN = 4  # coordinates beyond a box at which units are looked for
 
 
@@ -113,6 +119,9 @@ def find(layer: Layer, shape: tuple[int, ...] | None = None) -> Reading:
         full = finder.whole(shape)
         if full is not None:
             return Reading([full], finder, every[:0])
+        boxed = finder.boxed() if len(shape) == 1 else None
+        if boxed is not None:
+            return Reading(boxed, finder, every[:0])
         return finder.rounds(every, grid((layer.count,)))
     return finder.rounds(every, None)
 
@@ -155,21 +164,73 @@ class _Finder:
         every = np.arange(self.layer.count)
         cells, driver = self._cells(every), grid(shape)
         best: Found | None = None
-        for strategy in STRATEGIES:
-            found = list(self._families(cells, every, strategy, driver, shape))
-            found.sort(key=lambda f: -len(f.units))
-            for few in found[:MOST_TRIED]:
-                full = self.filled(few) if len(few.units) * 2 > self.layer.count else None
-                if full is not None and (best is None or full.cost < best.cost):
-                    best = full
+        few_enough = len(every) <= MOST_FILLED
+        for strategies in (STRATEGIES, FOLLOWING):
+            for strategy in strategies:
+                found = list(self._families(cells, every, strategy, driver, shape))
+                found.sort(key=lambda f: -len(f.units))
+                for few in found[:MOST_TRIED]:
+                    likely = few_enough or len(few.units) * 2 > len(every)
+                    full = self.filled(few) if likely else None
+                    if full is not None and (best is None or full.cost < best.cost):
+                        best = full
+            if best is not None or len(every) < 2:
+                break
         return best
+
+    def boxed(self) -> list[Found] | None:
+        """Return all units as places of a box of their own, in its order.
+
+        Where they fill only a part of each row of the box, as triangles do, the rows are families.
+        """
+        every = np.arange(self.layer.count)
+        cells = self._cells(every)
+        for strategy in (*STRATEGIES, *FOLLOWING):
+            for found in self._families(cells, every, strategy, None):
+                if len(found.family.counts) < 2 or 2 * len(found.units) < len(every):
+                    continue
+                if len(found.units) < len(every):
+                    found = self._grow(found, np.setdiff1d(every, found.units))
+                if len(found.units) < len(every):
+                    continue
+                for turned in _turned(found):
+                    order = turned.places[np.argsort(turned.units)]
+                    if (np.diff(order) <= 0).any():
+                        continue
+                    full = turned.family.size == len(every)
+                    rows = [turned] if full else self._rows(turned, order)
+                    if rows is not None:
+                        return rows
+        return None
+
+    def _rows(self, found: Found, places: Ints) -> list[Found] | None:
+        """Return the rows of a box that units fill partly, None where they are no runs."""
+        counts = found.family.counts
+        row, column = np.divmod(places, counts[-1])
+        starts = np.flatnonzero(np.diff(row, prepend=-1))
+        if len(starts) > MOST_ROWS or ((np.diff(column) != 1) & (np.diff(row) == 0)).any():
+            return None
+        stops = np.append(starts[1:], len(places))
+        made: list[Found] = []
+        for start, stop in zip(starts.tolist(), stops.tolist()):
+            outer = np.unravel_index(int(row[start]), counts[:-1])
+            put = dict(zip(COORDINATES, (Affine.of(int(k)) for k in outer)))
+            last = COORDINATES[len(counts) - 1]
+            put[last] = Affine.symbol(COORDINATES[0]) + int(column[start])
+            family = replace(found.family.placed(put), counts=(stop - start,))
+            units = np.arange(start, stop)
+            family = clipped(family, self.layer.sources)
+            made.append(Found(family, units, units - start, found.cost))
+        return made
 
     def best(self, units: Ints, driver: Ints | None) -> list[Found]:
         """Return the families of the strategy with the shortest description."""
         cells = self._cells(units)
         chosen: list[Found] = []
         least: int | None = None
-        for number, strategy in enumerate(STRATEGIES):
+        for number, strategy in enumerate((*STRATEGIES, *FOLLOWING)):
+            if number == len(STRATEGIES) and not self._may_follow(chosen, units):
+                break
             found = list(self._families(cells, units, strategy, driver))
             taken = sum(len(f.units) for f in found)
             rest = np.setdiff1d(
@@ -182,6 +243,12 @@ class _Finder:
             if number and (good or (not chosen and len(cells.owners) > LARGE)):
                 break
         return chosen
+
+    def _may_follow(self, chosen: list[Found], units: Ints) -> bool:
+        """Tell whether weights that follow the unit may say more: too much is left to say."""
+        return len(units) <= MOST_FOLLOWING and not (
+            len(chosen) == 1 and len(chosen[0].units) == len(units)
+        )
 
     def _cells(self, units: Ints) -> Cells:
         entries, layer = self.layer.entries, self.layer
@@ -263,7 +330,7 @@ class _Finder:
             return None
         outcomes = self.layer.outcome(int(units[members[0]]))
         family = build.family(keys, known, outcomes, self.layer.sources, self.describer.patterns)
-        if family is None:
+        if family is None or not _followed(family):
             return None
         places = flat_places(known.coordinates, known.counts)
         return Found(clipped(family, self.layer.sources), units[members], places, _cost(family))
@@ -314,6 +381,8 @@ class _Finder:
         family = clipped(found.family, self.layer.sources)
         entries = expand(family, grid(family.counts), self.layer.sources, self.layer.offsets)
         same = np.array_equal(self._hashes(entries), self.hashes)
+        if not same:
+            same = np.array_equal(self._hashes(_coprime(entries, family)), self.hashes)
         outcomes = self.layer.outcomes
         if not same or (outcomes is not None and (outcomes != np.array(family.outcomes)).any()):
             return None
@@ -353,7 +422,7 @@ class _Finder:
         flat = np.zeros(len(box), dtype=np.int64)
         flat[inside] = flat_places(box[inside], family.counts)
         box = box[~(inside & np.isin(flat, found.places))]
-        known = self._hashes(expand(family, box, layer.sources, layer.offsets))
+        known = self._hashes(_coprime(expand(family, box, layer.sources, layer.offsets), family))
         order = np.argsort(known, kind="stable")
         at = np.searchsorted(known[order], self.hashes[free])
         at = np.minimum(at, len(order) - 1)
@@ -369,6 +438,39 @@ class _Finder:
         flat = flat_places(np.concatenate([old, places]) - low, counts)
         units = np.concatenate([found.units, taken])
         return Found(clipped(moved, layer.sources), units, flat, found.cost)
+
+
+def _turned(found: Found) -> Iterator[Found]:
+    """Yield a family with its coordinates in every order."""
+    counts = found.family.counts
+    places = np.stack(np.unravel_index(found.places, counts), axis=1)
+    for order in itertools.permutations(range(len(counts))):
+        put = {COORDINATES[k]: Affine.symbol(COORDINATES[n]) for n, k in enumerate(order)}
+        shape = tuple(counts[k] for k in order)
+        family = replace(found.family.placed(put), counts=shape)
+        yield Found(family, found.units, flat_places(places[:, list(order)], shape), found.cost)
+
+
+def _coprime(entries: Entries, family: Family) -> Entries:
+    """Return units as the network's are written, where places of a family fall together."""
+    if family.outcomes is None or family.outcomes[0] != family.outcomes[1]:
+        return entries
+    entries = settled(entries)
+    counts = np.bincount(entries.owners, minlength=len(entries.bias))
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    divisor = np.maximum(per_row(np.gcd, np.abs(entries.weights), starts, 1), 1)
+    weights = entries.weights // divisor[entries.owners]
+    return replace(entries, weights=weights, bias=-(-entries.bias // divisor))
+
+
+def _followed(family: Family) -> bool:
+    """Tell whether weights follow coordinates far enough: two or three are a line in any case."""
+    for term in family.terms:
+        symbols = set() if term.factor is None else term.factor.symbols()
+        for name, count in zip(COORDINATES, family.counts):
+            if name in symbols and count < FEWEST_FOLLOWED:
+                return False
+    return True
 
 
 def _close(known: Fit, columns: Ints) -> bool:
@@ -393,19 +495,7 @@ def shifted(family: Family, before: Sequence[int], counts: tuple[int, ...]) -> F
     """Return the family on a larger box, its coordinates moved up by `before`."""
     shift = {name: Affine.symbol(name) - by for name, by in zip(COORDINATES, before)}
 
-    def put(a: Affine) -> Affine:
-        return a.substitute(shift)
-
-    terms = tuple(
-        replace(
-            term,
-            index=tuple(map(put, term.index)),
-            loops=tuple(replace(o, low=put(o.low), high=put(o.high)) for o in term.loops),
-            factor=None if term.factor is None else put(term.factor),
-        )
-        for term in family.terms
-    )
-    return replace(family, counts=counts, terms=terms, bias=put(family.bias))
+    return replace(family.placed(shift), counts=counts)
 
 
 def clipped(family: Family, sources: Sequence[Source]) -> Family:

@@ -18,8 +18,10 @@ from ddc.ir import Affine, Param, element, levels
 from .atoms import Table, Tables, relevant, summed
 from .discover import Structure
 from .model import COORDINATES, Family, Inner, Term, grid
-from .split import Body, evaluate, split
+from .split import Body, evaluate, length, split
 
+LOOP = 6  # what a family that stays costs, beside its terms
+TERM = 3
 SEPARATE = 8  # outputs that are looked at one by one
 
 
@@ -68,14 +70,15 @@ def fuse(structure: Structure) -> Plan | None:
     fuser = _Fuser(structure)
     plans = [fuser.plan(deep) for deep in (False, True)]
     best = min(plans, key=_score)
-    return best if best.fused and _score(best) <= len(structure.hidden) else None
+    return best if best.fused and _score(best) <= _score(unfused(structure)) else None
 
 
 def _score(plan: Plan) -> int:
-    """Return how many loops and different bodies there are to read."""
+    """Return how much there is to read: loops, terms, and different bodies with their atoms."""
     kept = [*plan.hidden.values(), *plan.outputs]
     bodies = {(p.loops, p.body) for k in kept for p in k.parts if isinstance(p, Part)}
-    return len(plan.hidden) + len(bodies)
+    terms = {replace(p, weight=1) for k in kept for p in k.parts if isinstance(p, Term)}
+    return LOOP * len(plan.hidden) + TERM * len(terms) + sum(length(body) for _, body in bodies)
 
 
 class _Fuser:
@@ -212,16 +215,7 @@ def _sources(kept: Kept) -> list[int]:
 def _at(family: Family, place: list[int]) -> Family:
     """Return one unit of a family as a family without coordinates."""
     put = {name: Affine.of(k) for name, k in zip(COORDINATES, place)}
-    terms = tuple(
-        replace(
-            term,
-            index=tuple(i.substitute(put) for i in term.index),
-            loops=tuple(Inner(o.low.substitute(put), o.high.substitute(put)) for o in term.loops),
-            factor=None if term.factor is None else term.factor.substitute(put),
-        )
-        for term in family.terms
-    )
-    return replace(family, counts=(), terms=terms, bias=family.bias.substitute(put))
+    return replace(family.placed(put), counts=())
 
 
 __all__ = ["Kept", "Part", "Plan", "fuse", "unfused"]

@@ -7,7 +7,8 @@ and the inner loop variables (`%d0`, …), wrapped around where the array is rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -82,6 +83,23 @@ class Family:
         """The number of units."""
         return int(np.prod(self.counts, dtype=np.int64))
 
+    def placed(self, put: Mapping[str, Affine]) -> Family:
+        """Return the family with other expressions in place of its coordinates."""
+        terms = tuple(
+            plain(
+                replace(
+                    term,
+                    index=tuple(i.substitute(put) for i in term.index),
+                    loops=tuple(
+                        Inner(o.low.substitute(put), o.high.substitute(put)) for o in term.loops
+                    ),
+                    factor=None if term.factor is None else term.factor.substitute(put),
+                )
+            )
+            for term in self.terms
+        )
+        return replace(self, terms=terms, bias=self.bias.substitute(put))
+
 
 @dataclass(frozen=True, eq=False)
 class Entries:
@@ -91,6 +109,14 @@ class Entries:
     places: Ints
     weights: Ints
     bias: Ints  # of each unit
+
+
+def plain(term: Term) -> Term:
+    """Return a term with a constant factor as a part of its weight."""
+    if term.factor is None or not term.factor.is_const:
+        return term
+    number = 1 << term.factor.const if term.power else term.factor.const
+    return replace(term, weight=term.weight * number, factor=None, power=False)
 
 
 def grid(counts: tuple[int, ...]) -> Ints:

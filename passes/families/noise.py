@@ -176,6 +176,7 @@ def _intervals(
         mine = ranges.take(columns)
         for a, b in itertools.combinations(range(len(group)), 2):
             bias = Fraction(float(rows.bias[group[a]])) - Fraction(float(rows.bias[group[b]]))
+            cut: tuple[int, int] | None
             if not (dense[a] != dense[b]).any():
                 cut = (-1, 0) if bias >= 0 else (0, 1)
             else:

@@ -35,17 +35,53 @@ Pattern = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Strategy:
-    """How cells are described: whether lines are taken off first, and what the rest is read as."""
+    """How cells are described: whether lines are taken off first, and what the rest is read as.
+
+    Weights are a part of the shape (`fixed`) or, as numbers, exponents of two or signs, indices
+    that follow the unit.
+    """
 
     lines: bool
-    rest: str  # pattern | ring | box | points | run
+    rest: str  # pattern | ring | box | hull | points | run
+    weights: str = "fixed"  # fixed | affine | power | sign
 
 
 STRATEGIES = tuple(
     Strategy(lines, rest)
-    for rest in ("pattern", "ring", "box", "points", "run")
+    for rest in ("pattern", "ring", "box", "hull", "points", "run")
     for lines in (True, False)
 )
+FOLLOWING = tuple(
+    Strategy(lines, rest, weights)
+    for weights in ("affine", "power", "sign")
+    for rest in ("pattern", "box", "points", "run")
+    for lines in (True, False)
+)
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight in a key: `base` times what the last index of the feature says, by its kind."""
+
+    kind: str  # fixed | affine | power | sign
+    base: int
+
+    @property
+    def indices(self) -> int:
+        """The number of indices that belong to the weight."""
+        return 0 if self.kind == "fixed" else 1
+
+
+def weight_of(kind: str, weight: int) -> tuple[Weight, tuple[int, ...]]:
+    """Return a weight as a part of a key, and as an index."""
+    if kind == "affine":
+        return Weight(kind, 1), (weight,)
+    if kind == "power":
+        low = (weight & -weight).bit_length() - 1
+        return Weight(kind, weight >> low), (low,)
+    if kind == "sign":
+        return Weight(kind, abs(weight)), (int(weight < 0),)
+    return Weight(kind, weight), ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +104,11 @@ class Describer:
     patterns: list[Pattern] = field(default_factory=list[Pattern])
     known: dict[tuple[int, bytes], int] = field(default_factory=dict[tuple[int, bytes], int])
     order: dict[Key, int] = field(default_factory=dict[Key, int])
+    weights: str = "fixed"
 
     def describe(self, cells: Cells, strategy: Strategy) -> list[list[Feature]]:
         """Return the features of every unit, sorted by key."""
+        self.weights = strategy.weights
         found: list[list[Feature]] = [[] for _ in range(cells.units)]
         for number in np.unique(cells.sources).tolist():
             mine = cells.sources == number
@@ -110,7 +148,8 @@ class Describer:
                 for owner, at, weight in zip(
                     owners.tolist(), coordinates.tolist(), weights.tolist()
                 ):
-                    found[owner].append((("line", number, fixed, weight), tuple(at)))
+                    shown, follows = weight_of(self.weights, weight)
+                    found[owner].append((("line", number, fixed, shown), (*at, *follows)))
                 extra.append(_painted(owners, coordinates, weights, shape, fixed))
             if extra:
                 table = _joined([table, *extra], int(np.prod(shape)))
@@ -121,7 +160,7 @@ class Describer:
     def _sets(self, number: int, table: _Table, rest: str, found: list[list[Feature]]) -> None:
         if not len(table.owners):
             return
-        by_weight = rest != "run"
+        by_weight = rest not in ("run", "hull")
         keys = (
             (table.cells, table.weights, table.owners)
             if by_weight
@@ -150,22 +189,53 @@ class Describer:
             starts.tolist(), stops.tolist(), owners[starts].tolist(), weights[starts].tolist()
         ):
             features = found[owner]
+            shown, follows = weight_of(self.weights, weight)
             if lone or (stop - start == 1 and rest in ("pattern", "ring", "points")):
                 at = tuple(places[start].tolist())
-                features.append((("set", number, weight, point, False), at))
+                features.append((("set", number, shown, point, False), (*at, *follows)))
                 continue
             part = places[start:stop]
             if rest == "run":
                 features.extend(self._run(number, part, weights[start:stop]))
+            elif rest == "hull":
+                features.extend(self._hull(number, part, weights[start:stop]))
             elif rest == "points" and stop - start <= MOST_POINTS:
                 for ordinal, at in enumerate(part.tolist()):
-                    key = ("set", number, weight, point, False, ordinal)
-                    features.append((key, tuple(at)))
+                    key = ("set", number, shown, point, False, ordinal)
+                    features.append((key, (*at, *follows)))
             elif rest == "box" and (box := _box(part)) is not None:
                 low, counts, steps = box
-                features.append((("box", number, weight, steps), (*low, *counts)))
+                features.append((("box", number, shown, steps), (*low, *counts, *follows)))
             else:
                 features.append(self._pattern(number, weight, part, rest == "ring"))
+
+    def _hull(self, number: int, places: Ints, weights: Ints) -> list[Feature]:
+        """Return the box around all cells with its most frequent weight, and what differs."""
+        values, which, counts = np.unique(weights, return_inverse=True, return_counts=True)
+        most = int(values[np.argmax(counts)])
+        around = _around(places)
+        size = int(np.prod([len(line) for line in around]))
+        if 2 * int(counts.max()) <= size or size > 2 * len(places) + 2:
+            return [
+                self._pattern(number, value, places[which == k], False)
+                for k, value in enumerate(values.tolist())
+            ]
+        known = dict(zip(map(tuple, places.tolist()), weights.tolist()))
+        apart: dict[int, list[tuple[int, ...]]] = {}
+        for at in itertools.product(*(line.tolist() for line in around)):
+            if known.get(at, 0) != most:
+                apart.setdefault(known.get(at, 0) - most, []).append(at)
+        low = [int(line[0]) for line in around]
+        steps = tuple(int(line[1] - line[0]) if len(line) > 1 else 1 for line in around)
+        shown, follows = weight_of(self.weights, most)
+        key = ("box", number, shown, steps)
+        return [
+            (key, (*low, *(len(line) for line in around), *follows)),
+            *(
+                self._pattern(number, weight, np.array(cells, dtype=np.int64), False)
+                for weight, cells in apart.items()
+            ),
+        ]
 
     def _pattern(self, number: int, weight: int, places: Ints, ring: bool) -> Feature:
         origin = places.min(axis=0)
@@ -180,7 +250,8 @@ class Describer:
         pattern = self.known.get(key)
         if pattern is None:
             pattern = self.known[key] = self._new_pattern(relative)
-        return ("set", number, weight, pattern, ring), tuple(origin.tolist())
+        shown, follows = weight_of(self.weights, weight)
+        return ("set", number, shown, pattern, ring), (*origin.tolist(), *follows)
 
     def _new_pattern(self, relative: Ints) -> int:
         self.patterns.append(tuple(map(tuple, relative.tolist())))
@@ -204,7 +275,9 @@ class Describer:
                 found.append(self._pattern(number, weight, places[weights == weight], False))
             return found
         step = tuple(steps[0].tolist())
-        return [(("run", number, law, step, len(weights)), tuple(places[0].tolist()))]
+        kind, base, start, slope = law
+        key = ("run", number, kind, base, slope, step)
+        return [(key, (*places[0].tolist(), start, len(weights)))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,17 +371,33 @@ def _box(places: Ints) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...
     return tuple(low), tuple(counts), tuple(steps)
 
 
+def _around(places: Ints) -> list[Ints]:
+    """Return the places along each axis of the smallest even box around some cells."""
+    lines: list[Ints] = []
+    for axis in range(places.shape[1]):
+        values = np.unique(places[:, axis])
+        step = int(np.gcd.reduce(np.diff(values))) if len(values) > 1 else 1
+        lines.append(np.arange(values[0], values[-1] + 1, step))
+    return lines
+
+
 def _law(weights: Ints) -> tuple[str, int, int, int] | None:
-    """Return how weights follow their order: affine, alternating, or powers of two."""
+    """Return how weights follow their order: kind, base, start and slope.
+
+    They are affine, powers of two, or alternate.
+    """
     steps = np.unique(np.diff(weights))
     if len(steps) == 1:
         return "affine", 1, int(weights[0]), int(steps[0])
     first = int(weights[0])
     turns = np.where(np.arange(len(weights)) % 2, -first, first)
     if np.array_equal(turns, weights):
-        return "alternating", first, 0, 0
+        return "alternating", abs(first), int(first < 0), 1
     least = int(weights[np.argmin(np.abs(weights))])
-    if not least or (weights % least).any():
+    if not least:
+        return None
+    least //= least & -least  # the odd part: what the exponents leave
+    if (weights % least).any():
         return None
     ratios = (weights // least).tolist()
     if any(r <= 0 or r & (r - 1) for r in ratios):

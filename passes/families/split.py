@@ -75,7 +75,8 @@ def length(body: Body) -> int:
         case Number():
             return 1
         case Small(_, atoms, entries):
-            return 2 + 2 * len(atoms) + (len(set(entries)) > 3) * 2
+            many = max(len(entries).bit_length() - 4, 0)  # a table of many cases reads long
+            return 2 + 2 * len(atoms) + (len(set(entries)) > 3) * 2 + 2 * many
         case Product(left, right):
             return length(left) + length(right) + 1
         case Choice(condition, then, other):
