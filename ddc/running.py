@@ -6,7 +6,8 @@ import argparse
 import runpy
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,10 @@ def _apply(arguments: argparse.Namespace) -> Any:
         names = [param.name for param in program.ir.entry.params]
         inputs = _inputs(arguments.data, names)
         by_python = arguments.backend == "python"
-        if arguments.steps is None:
-            return program.by_python(*inputs) if by_python else program(*inputs)
-        return _steps(program, inputs, arguments.steps, by_python, Progress.wanted(arguments))
+        with _refusals(arguments.data, program.ir.entry.name):
+            if arguments.steps is None:
+                return program.by_python(*inputs) if by_python else program(*inputs)
+            return _steps(program, inputs, arguments.steps, by_python, Progress.wanted(arguments))
     if not path.endswith((".py", ".so")):
         raise UsageError(f"cannot run {path!r}: give a .ddc, .py or .so file")
     if not arguments.trust:
@@ -57,10 +59,26 @@ def _apply(arguments: argparse.Namespace) -> Any:
         raise DdcError("shared libraries are not run yet: run the program's .ddc")
     function = _foreign(path)
     inputs = _inputs(arguments.data, None)
-    value = function(*inputs)
-    for _ in range((arguments.steps or 1) - 1):
-        value = function(np.asarray(value))
-    return value
+    steps = 1 if arguments.steps is None else arguments.steps
+    if arguments.steps is not None and (len(inputs) != 1 or steps < 0):
+        raise UsageError("--steps needs a program with one input, and a count of at least 0")
+    with _refusals(arguments.data, function.__name__):
+        for _ in range(steps):
+            inputs = [function(*inputs)]
+            if arguments.steps is not None:
+                inputs = [np.asarray(inputs[0])]
+    return inputs[0]
+
+
+@contextmanager
+def _refusals(data: str, name: str) -> Iterator[None]:
+    """Report what an emitted program says of its input: it raises `ValueError("NAME: ...")`."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith(f"{name}: "):
+            raise
+        raise DdcError(f"{data!r}: {error}") from None
 
 
 def _steps(

@@ -18,6 +18,8 @@ from ddc.ir import DdcError
 
 from .records import Layer, Network, quote
 
+MAX_MESSAGE = 400
+
 
 def build(model: str, weights: Mapping[str, np.ndarray]) -> list[Layer]:
     """Return the layers of the network that a factory makes, with these weights."""
@@ -32,7 +34,7 @@ def build(model: str, weights: Mapping[str, np.ndarray]) -> list[Layer]:
         # `assign` keeps the file's dtype: copying float64 weights into float32 ones would round.
         made.load_state_dict(tensors, strict=True, assign=True)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = _bounded(str(error))
         raise DdcError(f"--model {quote(model)} does not fit these weights: {reason}") from None
     return read_module(made).layers
 
@@ -84,6 +86,8 @@ def _call(model: str) -> object:
         )
         factory = getattr(module, name)
         return factory()
+    except SystemExit:
+        raise DdcError(f"--model {quote(model)} failed: it left with sys.exit") from None
     except Exception as error:  # noqa: BLE001  the user's own code may raise anything
         raise DdcError(f"--model {quote(model)} failed: {_one_line(error)}") from None
 
@@ -103,4 +107,10 @@ def _load_file(path: Path) -> object:
 
 
 def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {_bounded(str(error))}"
+
+
+def _bounded(text: str) -> str:
+    """Return a message of somebody else's in one line of bounded length."""
+    line = " ".join(text[: 4 * MAX_MESSAGE].split())
+    return line if len(line) <= MAX_MESSAGE else line[:MAX_MESSAGE] + " ..."

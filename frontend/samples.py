@@ -149,7 +149,17 @@ def _grouped(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def infer(samples: Samples) -> Signature:
-    """Return the narrowest signature of the samples: bits, small ints, else real numbers."""
+    """Return the narrowest signature of the samples: bits, small ints, else real numbers.
+
+    Raises `DdcError` for missing and infinite values.
+    """
+    for name, array in samples.arrays.items():
+        bad = np.argwhere(~np.isfinite(array))
+        if len(bad):
+            raise DdcError(
+                f"--data: {name} is {array[tuple(bad[0])]} at index {bad[0].tolist()} "
+                f"({len(bad)} such values): values must be finite"
+            )
     return Signature(
         tuple(
             (name, with_dims(_scalar(array), _dims(array.shape[1:])))

@@ -191,6 +191,9 @@ def test_factories(tmp_path: Path) -> None:
     refuse(path, "returned 'int', no Module", f"{file}:nothing")
     refuse(path, "absent", f"{file}:absent")
     refuse(path, "ModuleNotFoundError", "no.such.package:net")
+    quits = tmp_path / "quits.py"
+    quits.write_text("import sys\ndef make():\n    sys.exit(0)\n")
+    refuse(path, "left with sys.exit", f"{quits}:make")
     refuse(path, "neither package:factory nor FILE.py:factory", "nonsense")
     refuse(path, "failed", f"{tmp_path / 'absent.py'}:net")
 

@@ -59,6 +59,12 @@ def test_inference(values: object, expected: str) -> None:
     assert str(infer(Samples({"x": np.array(values)}))) == expected
 
 
+def test_missing_values_have_no_signature() -> None:
+    values = np.array([[0.0, 1.0], [np.nan, np.inf]])
+    with pytest.raises(DdcError, match=r"--data: x is nan at index \[1, 0\] \(2 such values\)"):
+        infer(Samples({"x": values}))
+
+
 def test_csv(tmp_path: Path) -> None:
     text = "age,priors,two words,y\n31.5,4,0,1\n18,0,1,0\n\n"
     samples = read_samples(table(tmp_path, text))

@@ -87,6 +87,21 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert not out.exists() and len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize(
+    "bad", [np.array([0, 2]), np.array([0.5]), np.array(["0", "1"]), np.zeros(0), np.array(1)]
+)
+@pytest.mark.parametrize("words", [[], ["--backend", "python"]])
+def test_what_a_program_refuses_is_bad_input(
+    program: str, tmp_path: Path, bad: Any, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "x.npy", bad)
+    out = str(tmp_path / "o.npy")
+    assert main(["run", program, str(tmp_path / "x.npy"), "-o", out, *words]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("ddc: error: ") and error.count("\n") == 1 and "must be" in error
+    assert [p.name for p in tmp_path.iterdir()] == ["x.npy"]
+
+
 def test_an_interrupted_run_leaves_nothing(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
