@@ -15,6 +15,7 @@ from ddc.ir import (
     MismatchError,
     Module,
     Param,
+    UsageError,
     check,
     digest,
     parse,
@@ -80,6 +81,8 @@ def read_network(path: str | Path | Any, options: Options) -> Network:
     from ddc import frontend
 
     if not isinstance(path, (str, Path)):
+        if not hasattr(path, "named_parameters"):
+            raise UsageError(f"a MODEL is a path or a torch.nn.Module, not {type(path).__name__}")
         found = frontend.read_module(path)
         stem = type(path).__name__.lower()
     elif str(path).endswith(".ddc"):
@@ -145,6 +148,8 @@ def compile_models(
     the network, `EvidenceError` where less is shown than `require` asks.
     """
     look = inspection or Inspection(options)
+    if not models:
+        raise UsageError("give at least one MODEL: a path or a torch.nn.Module")
     networks = [read_network(model, options) for model in models]
     if len(networks) == 1:
         compiled = _compile(networks[0], options, _context(networks[0], options), look)

@@ -27,8 +27,9 @@ class Program:
     `ir` is its module, `evidence` what is proved, tested, fitted or inferred about it.
     """
 
-    def __init__(self, compiled: driver.Compiled) -> None:
+    def __init__(self, compiled: driver.Compiled, style: str = "plain") -> None:
         self._compiled = compiled
+        self._style = style
 
     @property
     def ir(self) -> Module:
@@ -45,9 +46,12 @@ class Program:
         """Remarks made while compiling, such as why a size was kept."""
         return tuple(self._compiled.notes)
 
-    def python(self, style: str = "plain") -> str:
-        """Return the program as a Python module; `style` is `plain` or `numpy`."""
-        return emit(self._compiled, "python", style)
+    def python(self, style: str | None = None) -> str:
+        """Return the program as a Python module.
+
+        `style` is `plain` or `numpy`; the default is the style that it was compiled with.
+        """
+        return emit(self._compiled, "python", style or self._style)
 
     def c(self) -> str:
         """Return the program as C11."""
@@ -57,9 +61,10 @@ class Program:
         """Return the program as LLVM IR."""
         return emit(self._compiled, "llvm")
 
-    def save(self, path: str, style: str = "plain") -> None:
+    def save(self, path: str | Path, style: str | None = None) -> None:
         """Write the program; the suffix picks the target, the file is written whole or not at all."""
-        write_files(files(self._compiled, path, suffix_of(path), style))
+        target = suffix_of(str(path))
+        write_files(files(self._compiled, str(path), target, style or self._style))
 
     @cached_property
     def _runner(self) -> Runner:
@@ -127,7 +132,8 @@ def compile(*models: Any, **options: Any) -> Program:
     `size`, `require`, `allow_inexact`, `passes`, `model` …). Raises `DdcError` for bad input,
     `MismatchError` where the program would differ from the network.
     """
-    return Program(driver.compile_models(models, Options.given(options)))
+    given = Options.given(options)
+    return Program(driver.compile_models(models, given), given.style)
 
 
 def load(path: str | Path) -> Program:
