@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ddc.backends.expand import expand
 from ddc.ir import Function, Module, constant_type, value_types
 
+from .idioms import idiomatic
 from .names import Names, identifier
 from .values import Module as Gathered
 
@@ -16,6 +18,7 @@ def prepared(module: Module) -> tuple[Function, dict[str, Any]]:
     """Return the entry with array ops written as loops, and the types of its values."""
     entry = module.entry
     function = expand(entry, module, value_types(entry, module))
+    function = idiomatic(function, replace(module, functions=(function, *module.functions[1:])))
     types: dict[str, Any] = dict(value_types(function, module))
     for name, constant in module.constants:
         types[f"@{name}"] = constant_type(constant)

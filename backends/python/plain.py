@@ -24,6 +24,7 @@ from ddc.ir import (
 )
 
 from .names import base
+from .running import Running, assigned
 from .states import replaced
 from .text import (
     ATOM,
@@ -36,7 +37,7 @@ from .text import (
     truth,
 )
 from .usage import loads_at
-from .values import NeedsStatements, Values
+from .values import LINE, NeedsStatements, Values
 from .writer import Writer
 
 LETTERS = ("i", "j", "k")  # loop variables that stand for each other
@@ -294,6 +295,58 @@ class Plain(Values):
     def scan(self, op: Op, writer: Writer) -> None:
         assert op.body is not None
         self.enter(op)
+        if not self._running(op, writer):
+            self._loop(op, writer)
+        self.leave(op)
+
+    def _running(self, op: Op, writer: Writer) -> bool:
+        """Define a scan as a comprehension that assigns the states; tell whether there is one."""
+        assert op.body is not None
+        defined = {name for inner in op.body.ops for name in inner.results}
+        following = [str(n) for n in op.body.nexts if n in defined]
+        whole = len(set(following)) == len(op.states) > 0 and len(op.body.yields) == 1
+        if not whole or any(dims(s.type) for s in op.states) or self.running is not None:
+            return False
+        start, result = self.names.mark(), op.results[0]
+        states = [self.names.fresh(s.name) for s in op.states]
+        for state, name in zip(op.states, states):
+            self.values[state.name] = self.state_value(state.name, state.type, name)
+        self.running = Running(dict(zip(following, states)))
+        text = None
+        try:
+            heads, _, walked = self.heads(op)
+            (value,) = self.body(op.body, walked, None)
+            entry = self.yielded(op, 0, value)
+            for k, name in enumerate(following):
+                self.running.found[name] = self.next_value(op, k, self.running.found[name])
+            text = assigned(entry.text, self.running)
+        except NeedsStatements:
+            pass
+        self.running = None
+        if text is None or len(text) + len(heads[0]) > LINE - 4:
+            self.names.release(start)
+            return False
+        inits = [self.initial(op, k).at(TERNARY) for k in range(len(states))]
+        if len(set(inits)) == 1:
+            writer.line(f"{' = '.join(states)} = {inits[0]}")
+        else:
+            writer.line(f"{', '.join(states)} = {', '.join(inits)}")
+        self.intervals[result] = None
+        found = Expr(f"[{text} {heads[0]}]", ATOM, "array", depth=2)
+        last = not any(self.usage.count[name] for name in op.results[1:])
+        if (
+            last and self.usage.count[result] == 1 and result in self.returned
+        ):  # elsewhere Python may refuse to assign in it
+            self.define(result, found, writer, LINE)
+        else:
+            self.bind(result, found, writer)
+        for k, state in enumerate(op.states):
+            self.values[op.results[1 + k]] = self.values[state.name]
+        return True
+
+    def _loop(self, op: Op, writer: Writer) -> None:
+        """Define a scan by a loop of statements."""
+        assert op.body is not None
         count = len(op.body.yields)
         states = [self.names.fresh(s.name) for s in op.states]
         outputs = {k: self.names.fresh(op.results[k]) for k in range(count)}
@@ -318,7 +371,6 @@ class Plain(Values):
                 self.intervals[result] = None
             else:
                 self.values[result] = self.values[op.states[k - count].name]
-        self.leave(op)
 
     def initial(self, op: Op, position: int) -> Expr:
         """Return how a state starts."""
@@ -337,8 +389,11 @@ class Plain(Values):
     def following(self, op: Op, position: int) -> Expr:
         """Return what a state becomes."""
         assert op.body is not None
+        return self.next_value(op, position, self.operand(op.body.nexts[position]))
+
+    def next_value(self, op: Op, position: int, value: Expr) -> Expr:
+        """Return a value as a state holds it: a list, an int or a float."""
         state = op.states[position]
-        value = self.operand(op.body.nexts[position])
         if dims(state.type):
             return self.lists(value)
         real = isinstance(element(state.type), (Real, Missing))

@@ -14,6 +14,7 @@ import numpy as np
 from ddc.ir import (
     Affine,
     Block,
+    Category,
     Constant,
     Function,
     Global,
@@ -27,6 +28,7 @@ from ddc.ir import (
     Type,
     dims,
     element,
+    int_bounds,
     walk,
 )
 
@@ -34,6 +36,7 @@ from . import intervals
 from .intervals import Interval
 from .literals import constant_literal
 from .names import Names
+from .running import Running
 from .scalar import Use, scalar_op
 from .text import (
     ATOM,
@@ -117,6 +120,12 @@ class Values:
         self.bounds: dict[str, tuple[Affine, Affine]] = {}
         self.values: dict[str, Expr] = {}
         self.intervals: dict[str, Interval] = {}
+        self.running: Running | None = None
+        self.returned = {  # results of the function, by value, that nothing converts
+            o: r.type
+            for o, r in zip(function.body.yields, function.results)
+            if int_bounds(element(r.type)) is not None and not isinstance(element(r.type), Category)
+        }
         self.replacing: dict[str, str] = {}  # next values -> variables of the states they replace
         self.symbols: dict[str, str] = {}  # sizes and loop variables -> Python names
         self._constant_names: dict[str, str] = {}
@@ -202,6 +211,11 @@ class Values:
         """
         count = self.usage.count[name]
         if count == 0:
+            return
+        if self.running is not None and name in self.running.states:
+            self.running.found[name] = value
+            mark = self.running.mark(name)
+            self.values[name] = replace(value, text=mark, prec=ATOM, condition=None, depth=0)
             return
         once = count == 1 and name not in self.usage.deep and value.depth < DEEP
         if value.is_simple or (once and len(value.text) <= (longest if writer else LONGER)):

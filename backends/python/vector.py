@@ -151,9 +151,13 @@ class Vector(Reductions):
             if k >= count:
                 self.ranges[name] = self.ranges[op.states[k - count].name]
                 continue
-            e = self._from_lists(op, k, self.values[name])
-            writer.line(f"{self.values[name].text} = {e.text}")
-            self.values[name] = replace(e, text=self.values[name].text, prec=ATOM, depth=0)
+            lists = self.values[name]
+            e = self._from_lists(op, k, lists)
+            if not lists.text.isidentifier():
+                self.define(name, e, writer)
+                continue
+            writer.line(f"{lists.text} = {e.text}")
+            self.values[name] = replace(e, text=lists.text, prec=ATOM, depth=0)
 
     def initial(self, op: Op, position: int) -> Expr:
         """Return how a state starts; arrays in the dtype of the state."""
@@ -167,11 +171,10 @@ class Vector(Reductions):
             return super().state_value(name, type_, local)
         return Expr(local, ATOM, self.array_kind(name), own=len(dims(type_)))
 
-    def following(self, op: Op, position: int) -> Expr:
-        """Return what a state becomes."""
-        assert op.body is not None
+    def next_value(self, op: Op, position: int, value: Expr) -> Expr:
+        """Return a value as a state holds it; arrays in the dtype of the state."""
         state = op.states[position]
-        value = super().following(op, position)
+        value = super().next_value(op, position, value)
         return self.cast(value, self.array_kind(state.name)) if dims(state.type) else value
 
     # ------------------------------------------------------------ results
