@@ -124,8 +124,9 @@ class PackedEngine:
         made = scratch.get("outputs", (max(1, depth * sum(kernel.made)) * vector,))
         place = packed.ctypes.data
         for param, array, width in zip(self.params, inputs, kernel.taken):
-            cells = entries(param, array, "bit", first=first)
-            lanes.pack(cells.reshape(rows, width), place)
+            cells = bits_of(param, array, first)
+            if not lanes.pack(cells.reshape(rows, width), place):
+                entries(param, cells, "bit", first=first)  # it says which entry is none
             place += depth * width * vector
         states = kernel.execute(packed.ctypes.data, made.ctypes.data, depth, 0, depth)
         unpacked: list[NDArray[Any]] = []
@@ -237,6 +238,13 @@ class SequenceEngine:
                 given = np.searchsorted(np.array(values), given)
             digits.append(np.ascontiguousarray(given, dtype=np.uint8))
         return [np.asarray(result)[None] for result in self.kernel.of_digits(digits)]
+
+
+def bits_of(param: Param, array: NDArray[Any], first: int) -> NDArray[np.uint8]:
+    """Return bits as bytes; bytes are not looked at, as packing does that."""
+    if array.dtype.itemsize == 1 and array.dtype.kind in "bui":
+        return np.ascontiguousarray(array).view(np.uint8)
+    return entries(param, array, "bit", first=first)
 
 
 def checked(binding: Binding, params: Sequence[Param], inputs: Arrays, first: int) -> Arrays:

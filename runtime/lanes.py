@@ -34,9 +34,9 @@ class Lanes:
         store = ObjectCache.standard() if cache else None
         code = code_of(text, cpu, level=2, vectorise=False, cache=store)
         self.library = library_of(code, ("pack", "unpack"))
-        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 4)
-        self._pack: Any = signature(self.library["pack"])
-        self._unpack: Any = signature(self.library["unpack"])
+        arguments = (*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 4)
+        self._pack: Any = ctypes.CFUNCTYPE(ctypes.c_int, *arguments)(self.library["pack"])
+        self._unpack: Any = ctypes.CFUNCTYPE(None, *arguments)(self.library["unpack"])
 
     def depth(self, rows: int) -> int:
         """Return how many rows each lane holds."""
@@ -50,12 +50,15 @@ class Lanes:
         """Return the byte where each lane's run begins."""
         return _starts(self.lanes, rows, width)
 
-    def pack(self, rows: Bytes, target: int) -> None:
-        """Pack contiguous rows [rows, width] to vectors at an aligned address."""
+    def pack(self, rows: Bytes, target: int) -> bool:
+        """Pack contiguous rows [rows, width] to vectors at an aligned address.
+
+        Return whether all bytes were 0 or 1.
+        """
         count, width = rows.shape
         offsets = self.starts(count, width)
         cells = self.depth(count) * width
-        self._pack(rows.ctypes.data, offsets.ctypes.data, target, 1, cells, 0, 0)
+        return not self._pack(rows.ctypes.data, offsets.ctypes.data, target, 1, cells, 0, 0)
 
     def unpack(self, source: int, rows: Bytes) -> None:
         """Unpack vectors at an aligned address to contiguous rows [rows, width]."""

@@ -25,7 +25,7 @@ from .binding import Binding, rectangular
 from .engine import function_of
 from .packing import LogicRows, PackedRows, is_binary
 from .rows import NotLogic, SingleKernel, has_exact_singles
-from .sequence import BatchKernel, SequenceKernel, adder, fits_shifts
+from .sequence import BatchKernel, SequenceKernel, adder, fits
 from .stepping import Stepper
 from .values import InputError, OverflowReported, entries
 
@@ -115,8 +115,8 @@ class Runner:
     def sequence(self) -> SequenceKernel | None:
         """The automaton's native code for one sequence, where it has few states."""
         try:
-            fits = self.machine is not None and fits_shifts(self.machine)
-            return SequenceKernel(self.machine) if fits and self.machine is not None else None
+            few = self.machine is not None and fits(self.machine)
+            return SequenceKernel(self.machine) if few and self.machine is not None else None
         except ImportError:
             return None
 

@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.backends.llvm.automata import SHIFT_STATES, adder_kernel, sequence_kernel
+from ddc.backends.llvm.automata import adder_kernel
 from ddc.backends.llvm.machine import Cpu, host
-from ddc.backends.lowering.machine import Machine
+from ddc.backends.llvm.sequence import LARGEST_OUTPUT, sequence_kernel
+from ddc.backends.lowering.machine import MOST_STATES, Machine
 
 from .cache import ObjectCache
 from .jit import code_of, linked
 from .packing import BatchKernel
-
-LARGEST_OUTPUT = 64  # values of a yield, which are fields of six bits
 
 
 def _native(text: str, signature: Any, cpu: Cpu, cache: bool, vectorise: bool = False) -> Any:
@@ -33,7 +32,7 @@ class SequenceKernel:
     """An automaton of few states over one sequence of bytes."""
 
     def __init__(self, machine: Machine, cpu: Cpu | None = None, cache: bool = True) -> None:
-        if not fits_shifts(machine):
+        if not fits(machine):
             raise ValueError("the automaton has too many states or outputs for this kernel")
         self.machine = machine
         self.yields = [k for kind, k in machine.results if kind == "yield"]
@@ -44,14 +43,17 @@ class SequenceKernel:
         signature = ctypes.CFUNCTYPE(
             ctypes.c_int64, *[ctypes.c_void_p] * pointers, *[ctypes.c_int64] * 3
         )
-        self.call = _native(sequence_kernel(machine, self.yields), signature, cpu or host(), cache)
+        self.plain = [np.array_equal(v, np.arange(len(v))) for v in self.values]
+        chosen = cpu or host()
+        text = sequence_kernel(machine, self.yields, chosen)
+        self.call = _native(text, signature, chosen, cache)
 
     def run(self, digits: Sequence[NDArray[np.uint8]], outputs: Sequence[NDArray[np.uint8]]) -> int:
         """Return the last state; inputs are contiguous digits, outputs places among the values."""
         count = len(digits[0])
         addresses = [a.ctypes.data for a in (*digits, *outputs)]
-        shifted: int = self.call(*addresses, 0, count, 0)
-        return shifted // 6
+        last: int = self.call(*addresses, 0, count, 0)
+        return last
 
     def results(self, inputs: Sequence[NDArray[np.int64]]) -> tuple[Any, ...]:
         """Return the program's results for sequences of values of the alphabet."""
@@ -65,17 +67,20 @@ class SequenceKernel:
         """Return the program's results for places in the alphabets, contiguous arrays."""
         made = [np.empty(len(digits[0]), dtype=np.uint8) for _ in self.yields]
         last = self.run(digits, made)
-        written = {k: values[out] for k, values, out in zip(self.yields, self.values, made)}
+        written = {
+            k: out if same else values[out]
+            for k, values, out, same in zip(self.yields, self.values, made, self.plain)
+        }
         return tuple(
             written[k] if kind == "yield" else self.machine.states[last][k]
             for kind, k in self.machine.results
         )
 
 
-def fits_shifts(machine: Machine) -> bool:
-    """Tell whether states and outputs fit into the fields of a word."""
+def fits(machine: Machine) -> bool:
+    """Tell whether states and outputs are few enough for bytes."""
     distinct = [len({v for row in table for v in row}) for table in machine.outputs]
-    return len(machine.states) <= SHIFT_STATES and all(n <= LARGEST_OUTPUT for n in distinct)
+    return len(machine.states) <= MOST_STATES and all(n <= LARGEST_OUTPUT for n in distinct)
 
 
 @lru_cache(maxsize=2)
@@ -85,4 +90,4 @@ def adder(cache: bool = True) -> Any:
     return _native(adder_kernel(), signature, host(), cache)
 
 
-__all__ = ["BatchKernel", "SequenceKernel", "adder", "fits_shifts"]
+__all__ = ["BatchKernel", "SequenceKernel", "adder", "fits"]

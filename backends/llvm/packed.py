@@ -141,7 +141,7 @@ def ghosts(packed: Packed, stencil: Stencil) -> str:
         v.store(above, "%grid", cell(v, top, x.var))
         v.store(below, "%grid", cell(v, bottom, x.var))
     if len(stencil.borders) > 1:
-        _ghost_columns(v, stencil.borders[1])
+        _ghost_columns(v, stencil.borders)
     names = ("ptr %grid", "ptr %long", "i64 %rows", "i64 %columns", "i64 %stride", "i64 %ghost")
     return _function("ghosts", names, w)
 
@@ -152,21 +152,33 @@ def cell(v: _Vectors, row: str, column: str) -> str:
     return v.w.let(f"add nsw i64 {start}, {column}", "cell")
 
 
-def _ghost_columns(v: _Vectors, border: str | int) -> None:
-    w = v.w
+def _ghost_columns(v: _Vectors, borders: Sequence[str | int]) -> None:
+    """Add what fills the columns beyond both ends, of the rows beyond the cells too.
+
+    Where a place is outside along both axes, the first axis decides.
+    """
+    w, (outer, border) = v.w, borders
     first = w.let("sub nsw i64 0, %ghost")
     end = w.let("add nsw i64 %rows, %ghost")
-    with w.loop(first, end, "row") as row, w.loop("0", "%ghost", "k") as k:
-        left = w.let(f"sub nsw i64 -1, {k.var}")
-        right = w.let(f"add nsw i64 %columns, {k.var}")
-        if isinstance(border, str):
-            from_left = w.let(f"add nsw i64 %columns, {left}")
-            a = v.load("%grid", cell(v, row.var, from_left))
-            b = v.load("%grid", cell(v, row.var, k.var))
-        else:
-            a = b = all_ones(v.lanes) if border else "zeroinitializer" if v.lanes > 64 else "0"
-        v.store(a, "%grid", cell(v, row.var, left))
-        v.store(b, "%grid", cell(v, row.var, right))
+    if isinstance(border, str) or isinstance(outer, str) or outer == border:
+        spans: list[tuple[str, str, int | None]] = [(first, end, None)]
+    else:
+        spans = [(first, "0", 0), ("0", "%rows", None), ("%rows", end, v.lanes - 1)]
+    for low, high, lane in spans:
+        with w.loop(low, high, "row") as row, w.loop("0", "%ghost", "k") as k:
+            left = w.let(f"sub nsw i64 -1, {k.var}")
+            right = w.let(f"add nsw i64 %columns, {k.var}")
+            if isinstance(border, str):
+                from_left = w.let(f"add nsw i64 %columns, {left}")
+                a = v.load("%grid", cell(v, row.var, from_left))
+                b = v.load("%grid", cell(v, row.var, k.var))
+            else:
+                a = all_ones(v.lanes) if border else "zeroinitializer" if v.lanes > 64 else "0"
+                if lane is not None and isinstance(outer, int):
+                    a = v.edge(a, lane, outer)
+                b = a
+            v.store(a, "%grid", cell(v, row.var, left))
+            v.store(b, "%grid", cell(v, row.var, right))
 
 
 # ---------------------------------------------------------------- one axis: a register pipeline
@@ -349,7 +361,7 @@ def conversions(packed: Packed) -> str:
 
     `pack(bytes, offsets, grid, rows, columns, pitch, stride)`: `offsets` gives the first byte of
     each segment, `pitch` the bytes from row to row. There must be at least 64 columns (of cells
-    that lie one byte apart).
+    that lie one byte apart). `pack` returns 0 where all bytes were 0 or 1.
     """
     return _conversion(packed, "pack", to_lanes=True) + _conversion(
         packed, "unpack", to_lanes=False
@@ -361,6 +373,10 @@ def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
     w = v.w
     buffer = w.alloca(f"[{GROUP * BLOCK} x {v.type}]", "block")
     w.entry[-1] = w.entry[-1].replace("align 16", "align 64")
+    seen = w.alloca("<64 x i8>", "seen")
+    w.entry[-1] = w.entry[-1].replace("align 16", "align 64")
+    if to_lanes:
+        w.line(f"store <64 x i8> zeroinitializer, ptr {seen}, align 64")
     blocks = w.let(f"add nsw i64 %columns, {BLOCK - 1}")
     blocks = w.let(f"sdiv i64 {blocks}, {BLOCK}")
     final = w.let(f"sub nsw i64 {blocks}, 1")
@@ -381,7 +397,7 @@ def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
         shifts = [w.let(f"add nsw i64 {line}, {x}", "shift") for x in columns]
         parts = [v.at(buffer, str(k * BLOCK)) for k in range(GROUP)]
         if to_lanes:
-            _bytes_to_words(v, parts, shifts, read=True)
+            _bytes_to_words(v, parts, shifts, seen)
         for part, x in zip(parts, columns):
             place = v.at("%grid", cell(v, row.var, x))
             if not to_lanes:
@@ -390,19 +406,27 @@ def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
             if to_lanes:
                 _copy(v, part, place)
         if not to_lanes:
-            _bytes_to_words(v, parts, shifts, read=False)
+            _bytes_to_words(v, parts, shifts, None)
     names = (
         "ptr %bytes", "ptr %offsets", "ptr %grid", "i64 %rows", "i64 %columns", "i64 %pitch",
         "i64 %stride",
     )  # fmt: skip
-    return _function(name, names, w)
+    if not to_lanes:
+        return _function(name, names, w)
+    every = w.let(f"load <64 x i8>, ptr {seen}, align 64")
+    every = w.let(f"call i8 @llvm.vector.reduce.or.v64i8(<64 x i8> {every})")
+    bad = w.let(f"and i8 {every}, -2")
+    w.line(f"ret i32 {w.let(f'zext i8 {bad} to i32')}")
+    return f"define i32 @{name}({', '.join(names)}) #0 {{\n{w.text()}\n}}\n"
 
 
-def _bytes_to_words(v: _Vectors, buffers: Sequence[str], shifts: Sequence[str], read: bool) -> None:
+def _bytes_to_words(
+    v: _Vectors, buffers: Sequence[str], shifts: Sequence[str], seen: str | None
+) -> None:
     """Move 64 cells of every lane and block between bytes and the lane's word of the block.
 
     Blocks side by side are moved together: of a segment, far from the others in memory, several
-    cache lines in a row are then touched at once.
+    cache lines in a row are then touched at once. Where bytes are read, `seen` collects their bits.
     """
     w = v.w
     with w.loop("0", str(v.lanes), "lane") as lane:
@@ -417,8 +441,11 @@ def _bytes_to_words(v: _Vectors, buffers: Sequence[str], shifts: Sequence[str], 
             byte = w.let(f"add nsw i64 {first}, {shift}")
             place = w.let(f"getelementptr inbounds i8, ptr %bytes, i64 {byte}")
             slot = w.let(f"getelementptr inbounds i64, ptr {buffer}, i64 {at}")
-            if read:
+            if seen is not None:
                 cells = w.let(f"load <64 x i8>, ptr {place}, align 1")
+                before = w.let(f"load <64 x i8>, ptr {seen}, align 64")
+                either = w.let(f"or <64 x i8> {before}, {cells}")
+                w.line(f"store <64 x i8> {either}, ptr {seen}, align 64")
                 alive = w.let(f"icmp ne <64 x i8> {cells}, zeroinitializer")
                 bits = w.let(f"bitcast <64 x i1> {alive} to i64")
                 w.line(f"store i64 {bits}, ptr {slot}, align 8")
@@ -469,6 +496,7 @@ def module(parts: Sequence[str], cpu_width: int) -> str:
             *parts,
             "declare i64 @llvm.fshl.i64(i64, i64, i64)",
             "declare i64 @llvm.fshr.i64(i64, i64, i64)",
+            "declare i8 @llvm.vector.reduce.or.v64i8(<64 x i8>)",
             TERNARY,
             f'attributes #0 = {{ nounwind "prefer-vector-width"="{cpu_width}" }}',
             "",
