@@ -337,6 +337,21 @@ class _Folder:
             return int(at_zero)
         return a if at_one else replace(op, code="not", operands=(a,))
 
+    def against_difference(self, op: Op) -> Folded:
+        """Compare two ints and not their difference with 0 or 1: `p - m >= 1` is `p > m`."""
+        a, b = op.operands
+        code = _OF_DIFFERENCE.get((op.code, b)) if isinstance(b, int) else None
+        inner = self.made_by(a, "sub")
+        if code is None or inner is None or self.uses.get(str(a), 0) != 1 or not self.is_int(a):
+            return None
+        return replace(op, code=code, operands=inner.operands)
+
+    def of_bits(self, op: Op) -> Folded:
+        """Take the least or greatest of bits as `and` or `or`."""
+        if not all(self.is_bit(o) for o in op.operands):
+            return None
+        return replace(op, code="and" if op.code == "min" else "or")
+
     def select(self, op: Op) -> Folded:
         condition, then, other = op.operands
         if isinstance(condition, int):
@@ -445,12 +460,22 @@ _COMPARE: Mapping[str, Callable[[int, int], bool]] = {
     "ge": lambda a, b: a >= b,
 }
 
+# What a comparison of a difference with a number says of the two that differ.
+_OF_DIFFERENCE: Mapping[tuple[str, int], str] = {
+    **{(code, 0): code for code in ("eq", "ne", "lt", "le", "gt", "ge")},
+    ("ge", 1): "gt",
+    ("lt", 1): "le",
+    ("le", -1): "lt",
+    ("gt", -1): "ge",
+}
+
 _Rule = Callable[[_Folder, Op], Folded]
 
 _RULES: Mapping[str, tuple[_Rule, ...]] = {
-    **dict.fromkeys(("and", "or", "min", "max"), (_Folder.nary, _Folder.repeated)),
+    **dict.fromkeys(("and", "or"), (_Folder.nary, _Folder.repeated)),
+    **dict.fromkeys(("min", "max"), (_Folder.of_bits, _Folder.nary, _Folder.repeated)),
     **dict.fromkeys(("add", "mul"), (_Folder.nary,)),
-    **dict.fromkeys(tuple(_COMPARE), (_Folder.comparison,)),
+    **dict.fromkeys(tuple(_COMPARE), (_Folder.comparison, _Folder.against_difference)),
     **dict.fromkeys(("not", "neg"), (_Folder.twice,)),
     **dict.fromkeys(("div", "floordiv"), (_Folder.divided,)),
     "xor": (_Folder.nary, _Folder.parity),

@@ -40,12 +40,14 @@ class Minimise(Pass):
 
     name: ClassVar[str] = "minimise"
     max_vars: int = 20
+    rough: bool = False
 
     def run(self, module: Module, context: Context) -> Module:
         """Return the module without the tables for which a shorter expression was found."""
         types = value_types(module.entry, module)
         distinct = {op.attrs for op in walk(module.entry.body) if op.code == "table"}
-        effort = 1 if len(distinct) <= MANY_TABLES else 0
+        effort = -1 if self.rough else 1 if len(distinct) <= MANY_TABLES else 0
+        kind = "rough" if self.rough else "minimise"
 
         def step(op: Op, builder: Builder) -> tuple[Sequence[Op], Sequence[Operand]] | None:
             if op.code != "table" or len(op.operands) > self.max_vars:
@@ -53,9 +55,7 @@ class Minimise(Pass):
             table = _logic_table(op, types)
             if table is None:
                 return None
-            found = context.cached(
-                "minimise", _key(table), lambda: logic.minimise(table, effort=effort)
-            )
+            found = context.cached(kind, _key(table), lambda: logic.minimise(table, effort=effort))
             return _lower(found, op, builder, types)
 
         return module.with_entry(rewrite(module.entry, step))

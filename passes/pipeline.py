@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from importlib import metadata
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ BUILTIN: dict[str, str] = {
     "tabulate": "ddc.passes.tabulate:Tabulate",
     "families": "ddc.passes.families:Families",
     "thresholds": "ddc.passes.thresholds:Thresholds",
+    "residual": "ddc.passes.residual:Residual",
     "roll": "ddc.passes.roll:Roll",
     "minimise": "ddc.passes.minimise:Minimise",
     "fold": "ddc.passes.fold:fold",
@@ -36,7 +38,7 @@ BUILTIN: dict[str, str] = {
     "name": "ddc.passes.naming:Name",
 }
 
-DEFAULT = "raise,roll,minimise,fold,hoist,reduce-terms,fold,dce,sizes,generalise,name"
+DEFAULT = "raise,residual,roll,minimise,fold,hoist,reduce-terms,fold,dce,sizes,generalise,name"
 
 _ITEM = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\{([^{}]*)\})?\s*(?:,|\Z)")
 
@@ -74,11 +76,17 @@ class Instruments:
 def registry() -> dict[str, str]:
     """Return all passes by name: the built-in ones and those of installed plugins."""
     table = dict(BUILTIN)
-    for point in metadata.entry_points(group="ddc.passes"):
-        if point.name in table:
-            raise DdcError(f"the pass {point.name!r} of {point.value} is defined twice")
-        table[point.name] = point.value
+    for name, value in _plugins():
+        if name in table:
+            raise DdcError(f"the pass {name!r} of {value} is defined twice")
+        table[name] = value
     return table
+
+
+@cache
+def _plugins() -> tuple[tuple[str, str], ...]:
+    """Return the passes of other distributions; installed ones do not change while we run."""
+    return tuple((p.name, p.value) for p in metadata.entry_points(group="ddc.passes"))
 
 
 def load(name: str) -> type[Pass] | Callable[[Module], Module]:

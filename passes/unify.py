@@ -35,7 +35,8 @@ from ddc.ir import (
 from ddc.ir.sizes import at_sizes
 
 from .base import Context
-from .generalise import LETTERS, widen_results
+from .generalise import widen_results
+from .generalise_ties import LETTERS
 from .rewrite import names_in, rename
 
 MULTIPLES = (2, 3, 4, -1, -2)

@@ -35,7 +35,7 @@ from .symmetry import counts
 from .table import BIT, Axis, Problem, Table, level_classes, open_grid, without_irrelevant
 from .threshold import thresholds
 
-_FUEL = (200_000_000, 500_000_000, 8_000_000_000)
+_FUEL = {-1: 10_000_000, 0: 200_000_000, 1: 500_000_000, 2: 8_000_000_000}
 _STEP = 500_000  # work that any subproblem costs, whatever its size
 
 _UNPAID = 1 << 14  # entries of a table that is still drawn as a diagram when the budget is spent
@@ -48,7 +48,7 @@ def minimise(table: Table, *, effort: int = 1, give_up: int) -> Expr | None: ...
 def minimise(table: Table, *, effort: int = 1, give_up: int | None = None) -> Expr | None:
     """Return the cheapest expression found that equals the table wherever it cares.
 
-    `effort` 0, 1 or 2 bounds the search; the result is the same on every run. With `give_up`,
+    `effort` 0, 1 or 2 bounds the search, -1 where only a rough cost is asked for; the result is the same on every run. With `give_up`,
     return None where nothing of at most that cost (see `cost`) is found.
 
     Raises AssertionError where the result differs from the table: a bug in this package.

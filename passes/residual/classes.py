@@ -1,0 +1,69 @@
+"""Residual classes of a finite horizon (Myhill and Nerode): prefixes that nothing later tells apart.
+
+Two prefixes of one length are in one class where every continuation up to the trained length gives
+the same outputs from there on. Classes are found from the last letter backwards, level by level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .words import Outputs
+
+Ints = NDArray[np.int64]
+
+MAX_CLASSES = 32  # of one level: beyond, no machine of few states explains the words
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """Classes after 0, 1 … n letters.
+
+    `next[t][class, letter]` is the class after one more letter, `out[t][class, letter]` the outputs
+    of that step, `final[class]` the outputs at the end, `starts[case]` the class of each start.
+    """
+
+    next: tuple[Ints, ...]
+    out: tuple[Ints, ...]
+    final: Ints
+    starts: Ints
+
+    @property
+    def length(self) -> int:
+        """The number of letters of a word."""
+        return len(self.next)
+
+
+def residual_classes(found: Outputs, letters: int) -> Levels | None:
+    """Return the classes of all levels, None where a level has too many."""
+    first, ids = _distinct(found.finals)
+    final = found.finals[first]
+    nexts: list[Ints] = []
+    outs: list[Ints] = []
+    for step in reversed(found.steps):
+        if max(len(first), 1) > MAX_CLASSES:
+            return None
+        rows = len(ids) // letters
+        after = ids.reshape(rows, letters)
+        answers = step.reshape(rows, letters, step.shape[1])
+        first, ids = _distinct(np.concatenate([after, answers.reshape(rows, -1)], axis=1))
+        nexts.insert(0, after[first])
+        outs.insert(0, answers[first])
+    return Levels(tuple(nexts), tuple(outs), final, ids)
+
+
+def _distinct(rows: Ints) -> tuple[Ints, Ints]:
+    """Return the first of each kind of row, and each row's kind in order of first appearance."""
+    key = np.zeros(len(rows), dtype=np.int64)
+    for column in rows.T:
+        _, low = np.unique(column, return_inverse=True)
+        joint = key * (int(low.max(initial=0)) + 1) + low.reshape(-1)
+        key = np.unique(joint, return_inverse=True)[1].reshape(-1)
+    _, first, kinds = np.unique(key, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[kinds.reshape(-1)]

@@ -1,0 +1,113 @@
+"""The pass: outputs that depend on a growing prefix become a scan where that is the shorter program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from ddc.ir import Module, verify
+from ddc.passes.base import Context, Pass
+from ddc.passes.cost import program_cost
+from ddc.passes.units import Family, read
+
+from .classes import residual_classes
+from .identify import Machine, identify
+from .oracle import Oracle
+from .words import Layout, causal, layouts, outputs
+from .write import written
+
+# What makes a raised program short, run on each candidate before they are compared.
+FINISH = "roll,{minimise},fold,hoist,reduce-terms,fold,dce,generalise"
+
+CLEARLY = 2  # times the cost: no deeper search is asked for
+KEPT = 3  # machines of different readings that are written down
+
+
+@dataclass(frozen=True)
+class Residual(Pass):
+    """Make outputs that depend on a growing prefix a scan through its residual classes."""
+
+    name: ClassVar[str] = "residual"
+
+    def run(self, module: Module, context: Context) -> Module:
+        """Return the module as a scan where a machine of few states is the shorter program."""
+        entry = module.entry
+        family = read(entry)
+        if family is None or entry.where is not None:
+            return module
+        found = list(_machines(family))
+        fewest = min((machine.states for _, machine in found), default=0)
+        scans: list[_Scan] = []
+        for layout, machine in found:
+            if machine.states == fewest and len(scans) < KEPT:
+                program = module.with_entry(written(entry, layout, machine))
+                scans += [] if verify(program) else [_Scan(program, layout, machine)]
+        if not scans:
+            return module
+        costs = [_finished(scan.module, context, "minimise")[0] for scan in scans]
+        cost, scan = min(zip(costs, scans), key=lambda pair: pair[0])
+        if scan.stable:
+            context.analyses["words", entry.name] = Oracle(scan.layout, scan.machine, entry.params)
+        if not _shorter(cost, scan, module, context):
+            return module
+        if not scan.stable:
+            context.analyses["pinned", entry.name] = (
+                f"{scan.machine.states} states after {scan.layout.length} letters may be more after "
+                "more letters"
+            )
+        return scan.module
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    module: Module
+    layout: Layout
+    machine: Machine
+
+    @property
+    def stable(self) -> bool:
+        """Whether all states are told apart often enough to say that there are no others."""
+        return self.machine.plateau >= max(2, self.machine.states)
+
+
+def _shorter(cost: int, scan: _Scan, module: Module, context: Context) -> bool:
+    """Tell whether a scan reads shorter than the tables do once they are short.
+
+    Where there is an output for each letter, what holds at every size comes first.
+    """
+    fixed = int(bool(scan.layout.placed.steps) and not scan.stable)
+    for minimise in ("minimise{rough=true}", "minimise"):
+        other, generic = _finished(module, context, minimise)
+        bound = int(bool(scan.layout.placed.steps) and not generic)
+        if (bound, other) <= (fixed, cost):
+            return False
+        if (bound, other) > (fixed, CLEARLY * cost):
+            return True
+    return True
+
+
+def _finished(module: Module, context: Context, minimise: str) -> tuple[int, bool]:
+    """Return the cost of a raised program once it is short, and whether it is for all sizes."""
+    from ddc.passes.pipeline import run
+
+    aside = replace(context, notes=[], progress=None)
+    found = run(module, FINISH.format(minimise=minimise), aside).entry
+    return program_cost(found), bool(found.sizes)
+
+
+def _machines(family: Family) -> Iterator[tuple[Layout, Machine]]:
+    """Yield the small machines of all readings of a family's inputs as words."""
+    for layout in sorted(layouts(family), key=lambda found: (len(found.letters), found.backward)):
+        if not causal(family, layout):
+            continue
+        found = outputs(family, layout)
+        if found is None:
+            continue
+        levels = residual_classes(found, len(layout.letters))
+        machine = None if levels is None else identify(levels)
+        if machine is not None and machine.states > 1:
+            yield layout, machine
+
+
+__all__ = ["Residual"]
