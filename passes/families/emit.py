@@ -12,7 +12,7 @@ from ddc.ir import Affine, Builder, Function, Index, Loop, Operand
 from .discover import Structure
 from .fuse import Kept, Part, Plan
 from .model import COORDINATES, Inner, Source, Term
-from .split import Body, Choice, Number, Product, Small
+from .split import Body, Choice, Difference, Number, Product, Small
 
 MOST_SHARED = 64  # counts that are kept in arrays of their own
 MOST_LITERALS = 16  # operands of one threshold; more are summed
@@ -377,7 +377,8 @@ class _Unit:
             return self._entry(atom, inner)
         with self.builder.body() as ops:
             value = self._entry(atom, inner)
-        return self.builder.reduce("add", loops, ops, value, "count")
+        name = {"or": "any", "and": "all"}.get(atom.how, "count")
+        return self.builder.reduce(atom.how, loops, ops, value, name)
 
     def _entry(self, term: Term, names: dict[str, Affine]) -> Operand:
         builder, source = self.builder, self.sources[term.source]
@@ -420,6 +421,9 @@ class _Bodies:
                 return self._number(value)
             case Small(factor):
                 return self._scaled(factor, self._table(body))
+            case Difference(factor, left, right):
+                apart = self.builder.op("sub", self._table(left), self._table(right), name="part")
+                return self._scaled(factor, apart)
             case Product(left, right):
                 amount = self._table(left)
                 return self.builder.op("mul", amount, self.write(right), name="part")

@@ -91,14 +91,16 @@ class _Fuser:
             known.append(tuple(range(source.low, source.high + 1)))
         self.tables = Tables(structure.sources, known, self.hidden)
         self.cases = 0
+        self.outputs = [self._reduced(family) for family in self._separate()]
+        self.cases_of_outputs = self.cases
 
     def plan(self, deep: bool) -> Plan:
         """Return the outputs with their sums fused, and the hidden families still needed.
 
         With `deep` the sums of those are fused too.
         """
-        self.cases = 0
-        outputs = [self._reduced(family) for family in self._separate()]
+        self.cases = self.cases_of_outputs
+        outputs = self.outputs
         needed: dict[int, Kept] = {}
         waiting = [s for kept in outputs for s in _sources(kept)]
         while waiting:
@@ -154,7 +156,7 @@ class _Fuser:
         sign = np.sign(total.values)
         values = np.where(sign < 0, below, np.where(sign > 0, above, tie))
         decided = relevant(Table(total.atoms, values))
-        body = split(decided, 0)
+        body = self._split(decided)
         if body is None:
             return None
         self._check(body, decided)
@@ -175,6 +177,10 @@ class _Fuser:
             return None
         return relevant(total)
 
+    def _split(self, table: Table) -> Body | None:
+        bits = {a for a in table.atoms if a.loops and self.tables.levels[a.source] == (0, 1)}
+        return split(table, bits)
+
     def _check(self, body: Body, table: Table) -> None:
         if not np.array_equal(evaluate(body, table), table.values):
             raise AssertionError("a body differs from the units that it stands for")
@@ -182,13 +188,13 @@ class _Fuser:
 
     def _part(self, loops: tuple[Inner, ...], terms: list[Term]) -> Part | None:
         total = self._total(terms, 0)
-        body = None if total is None else split(total)
+        body = None if total is None else self._split(total)
         if total is None or body is None:
             return None
         self._check(body, total)
         weight = 1
         if int(total.values.ravel()[np.flatnonzero(total.values)[-1:]].sum()) < 0:
-            negative = split(Table(total.atoms, -total.values))
+            negative = self._split(Table(total.atoms, -total.values))
             if negative is not None:
                 weight, body = -1, negative
         return Part(weight, loops, body)

@@ -51,7 +51,8 @@ class Term:
 
     `factor` (None: 1) is affine in coordinates and loops, or with `power` an exponent of 2.
     `ring` tells for each axis whether the index wraps around, `clipped` whether places outside
-    the array are left out.
+    the array are left out. `how` is "or" or "and" for a term that says whether any, or all, of
+    the bits that it reads are 1.
     """
 
     source: int
@@ -62,6 +63,7 @@ class Term:
     clipped: tuple[bool, ...]
     factor: Affine | None = None
     power: bool = False
+    how: str = "add"
 
 
 @dataclass(frozen=True)
