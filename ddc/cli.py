@@ -122,6 +122,7 @@ def _compile_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write a program that differs from the network, marked with the rate",
     )
+    _proof_options(parser, 3.0)
     _signature_options(parser)
     _look_inside_options(parser)
     _progress_options(parser)
@@ -145,9 +146,21 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument("models", metavar="MODEL", nargs=1)
     parser.add_argument("program", metavar="PROGRAM", help=".py as ddc writes it (edited), or .ddc")
     parser.add_argument("--require", choices=("proved", "tested"), help="least evidence accepted")
+    _proof_options(parser, 30.0)
     _signature_options(parser)
     _progress_options(parser)
     return parser
+
+
+def _proof_options(parser: argparse.ArgumentParser, seconds: float) -> None:
+    parser.add_argument(
+        "--proof-seconds",
+        type=float,
+        default=seconds,
+        metavar="S",
+        help="that the search for a proof over sequences of every length may take; "
+        f"default {seconds:g}",
+    )
 
 
 def _bisect_parser() -> argparse.ArgumentParser:

@@ -161,6 +161,7 @@ def compile_models(
 
 def _context(network: Network, options: Options) -> Context:
     context = Context(signature=network.params, allow_inexact=options.allow_inexact)
+    context.proof_seconds = options.proof_seconds
     context.progress = Progress(options.progress, options.quiet)
     return context
 
@@ -187,7 +188,9 @@ def _compile(
         return _rewritten(network, program, context)
     claims = proof.prove(program, source, context, options.allow_inexact)
     proof.note_float32(source, context)
-    inferred = tuple(e for e in program.entry.evidence if e.kind == "inferred")
+    # What is proved for every length is inferred no more.
+    every = any(e.detail("lengths") == "all" for e in claims)
+    inferred = tuple(e for e in program.entry.evidence if e.kind == "inferred" and not every)
     checked = _bound(claims, program.entry, network)
     marked = replace(program.entry, evidence=(*checked, *inferred))
     return Compiled(check(program.with_entry(marked)), network.metadata, context.notes)
@@ -231,10 +234,14 @@ def _bound(claims: Sequence[Evidence], entry: Function, network: Network) -> tup
     if network.length_from:
         told = ("length_from", network.length_from)
         claims = [
-            replace(c, details=(*c.details, told)) for c in claims if c.kind != "inferred"
-        ] + [c for c in claims if c.kind == "inferred"]
+            replace(c, details=(*c.details, told)) if _of_one_length(c) else c for c in claims
+        ]
     program_digest = digest(print_function(entry.bare())).removeprefix("sha256:")
     return bound(claims, program_digest, network.metadata.model.removeprefix("sha256:"))
+
+
+def _of_one_length(claim: Evidence) -> bool:
+    return claim.kind != "inferred" and claim.detail("lengths") is None
 
 
 def _rewritten(network: Network, program: Module, context: Context) -> Compiled:

@@ -32,6 +32,7 @@ class Options:
     size: str = "auto"
     require: str | None = None
     allow_inexact: bool = False
+    proof_seconds: float = 3.0
     passes: str | None = None
     factory: str | None = None
     trust: bool = False

@@ -1,14 +1,22 @@
-"""Compare a program with its recurrent network: on all sequences of the trained length, and beyond it."""
+"""Compare a program with its recurrent network: proved for every length, or else as far as can be shown.
+
+First an invariant for all lengths is looked for (`ddc.ir.equivalence.recurrent`). Where there is none, all
+sequences of the trained length are compared, or a sample of them; and beyond that length it is said how
+far the two surely agree, and on which sequence they part.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddc.ir import DdcError, Evidence, MismatchError, Module, claim
+from ddc.ir.equivalence.recurrent import Budget, NoSteps, Outcome, Unbounded, decide, search_words
 from ddc.ir.exact.blas import own_threads
+from ddc.ir.exact.recurrent import Cell, along
 from ddc.ir.interpreter import run_batch
 from ddc.passes import Context
 from ddc.passes.recurrent.network import State, StepNetwork, taken
@@ -21,24 +29,53 @@ BLOCK = 1 << 14
 BEYOND = 10  # times the trained length
 DRIFT_SAMPLES = 1000
 MAX_EXACT = 1_000_000  # products without rounding, for words that rounding leaves open
+NUMBERS = 1 << 21  # that enclosures of many words may hold at a time
+LONG_WORD = 24  # letters; longer sequences are shown by their runs
 SEED = 1
 
 
 def prove_steps(
     program: Module, network: Module, context: Context, allow_inexact: bool
 ) -> tuple[Evidence, ...]:
-    """Return the evidence that a program answers as its network up to the trained length.
+    """Return the evidence that a program answers as its network, for every length where that is so.
 
-    Raises `MismatchError` with the shortest sequence found on which they differ, unless inexact
-    programs are allowed. What happens beyond the trained length is told, and is no error.
+    Raises `MismatchError` with the shortest sequence found on which they differ up to the trained
+    length, unless inexact programs are allowed. What happens beyond it is told, and is no error.
     """
     with own_threads():
-        return _prove(program, StepNetwork(network), context, allow_inexact)
+        net = StepNetwork(network)
+        outcome = beyond(program, net, context.proof_seconds)
+        if outcome.always:
+            return (claim("proved", "induction", lengths="all", **_argument(outcome)),)
+        return _prove(program, net, context, allow_inexact, outcome)
+
+
+def beyond(program: Module, net: StepNetwork, seconds: float) -> Outcome:
+    """Return how far beyond the trained length a program surely agrees, and where it does not."""
+    budget = Budget(seconds)
+    try:
+        return decide(program, net.module, net.letters, net.length, budget)
+    except NoSteps:
+        try:
+            return search_words(program, net.module, net.letters, net.inputs, net.length, budget)
+        except DdcError:
+            return Outcome()
+    except (Unbounded, DdcError):
+        return Outcome()
+
+
+def _argument(outcome: Outcome) -> dict[str, int | str]:
+    """Return the details of a proof over time."""
+    return {"argument": outcome.how, "cells": outcome.cells}
 
 
 def _prove(
-    program: Module, net: StepNetwork, context: Context, allow_inexact: bool
+    program: Module, net: StepNetwork, context: Context, allow_inexact: bool, outcome: Outcome
 ) -> tuple[Evidence, ...]:
+    drift = _drift(program, net, outcome)
+    if outcome.length >= net.length:
+        lengths = f"up to {outcome.length}"
+        return (claim("proved", "induction", lengths=lengths, **_argument(outcome)), drift)
     total = net.size**net.length
     judge = _Judge(net)
     wrong, seen = 0, 0
@@ -57,7 +94,6 @@ def _prove(
             row = int(first.argmin())
             if shortest is None or first[row] + 1 < len(shortest):
                 shortest = words[row, : int(first[row]) + 1]
-    drift = _drift(program, net)
     if shortest is None:
         return (_claim(total, seen, net.length, judge.undecided), drift)
     example = _example(program, net, shortest)
@@ -90,9 +126,21 @@ class _Judge:
         self.net = net
         self.left = MAX_EXACT
         self.undecided = 0
+        self.cell = _cell(net)
+        hidden = 1 if self.cell is None else self.cell.hidden
+        widest = max(array.size for array in net.constants.values())
+        self.rows = max(16, NUMBERS // ((hidden + 3) * max(16, widest // hidden)))
 
     def settle(self, words: Ints, answers: Ints, sure: NDArray[np.bool_]) -> Ints:
         """Return the answers, with those of unsure words made exact or counted as undecided."""
+        open_ = np.flatnonzero(~sure)
+        for rows in np.array_split(open_, max(1, len(open_) // self.rows)):
+            if self.cell is None or not len(rows):
+                continue
+            low, high = along(self.cell, words[rows])
+            known = (low == high).all(axis=(1, 2))
+            answers[rows[known]] = low[known]
+            sure[rows[known]] = True
         for row in np.flatnonzero(~sure):
             if self.left < self.net.work:
                 self.undecided += 1
@@ -100,6 +148,13 @@ class _Judge:
             self.left -= self.net.work
             answers[row] = self.net.exact(words[row])
         return answers
+
+
+def _cell(net: StepNetwork) -> Cell | None:
+    try:
+        return Cell(net.module, net.letters)
+    except Unbounded:
+        return None
 
 
 def _all(net: StepNetwork, judge: _Judge) -> Iterator[tuple[Ints, Ints]]:
@@ -158,26 +213,58 @@ def _answers(program: Module, net: StepNetwork, words: Ints) -> Ints:
     return np.stack([np.asarray(r) for r in results], axis=2)
 
 
-def _drift(program: Module, net: StepNetwork) -> Evidence:
+def _drift(program: Module, net: StepNetwork, outcome: Outcome) -> Evidence:
     """Return how program and network agree beyond the trained length, where nothing is owed."""
     length = BEYOND * net.length
     words = _words(net, np.random.default_rng(SEED), DRIFT_SAMPLES, length)
     off = (_answers(program, net, words) != net.run(words)[0]).any(axis=2)
     departed = off.any(axis=1)
     agree = int((~departed).sum())
-    if agree == len(words):
+    word = outcome.word
+    if agree == len(words) and word is None:
         return claim("inferred", length=length, sequences=len(words), agree=agree)
-    step = int(off.argmax(axis=1)[departed].min()) + 1
-    return claim("inferred", length=length, sequences=len(words), agree=agree, drift_from=step)
+    if word is None:
+        row = int(np.where(departed, off.argmax(axis=1), length).argmin())
+        word = words[row, : int(off[row].argmax()) + 1]
+    return claim(
+        "inferred",
+        length=length,
+        sequences=len(words),
+        agree=agree,
+        drift_from=len(word),
+        drift_on=shown_word(net, word),
+    )
+
+
+def shown_word(net: StepNetwork, word: Ints) -> str:
+    """Return a sequence as lists of values, long ones as runs: `3 x 20` stands for 20 times 3.
+
+    Of a sequence with too many runs the beginning is shown.
+    """
+    parts: list[str] = []
+    for name, values in net.inputs(word[None]).items():
+        row = values[0].tolist()
+        texts = [str(value) for value in row]
+        if len(row) > LONG_WORD:
+            texts = [
+                f"{value} x {times}" if times > 1 else str(value) for value, times in _runs(row)
+            ]
+        if len(texts) > LONG_WORD:
+            texts = [*texts[:LONG_WORD], f"... to {len(row)} steps"]
+        parts.append(f"{name} = [{', '.join(texts)}]")
+    return ", ".join(parts)
+
+
+def _runs(row: list[object]) -> list[tuple[object, int]]:
+    return [(value, len([*same])) for value, same in itertools.groupby(row)]
 
 
 def _example(program: Module, net: StepNetwork, word: Ints) -> str:
     """Return a sequence in words, with what the program and the network answer at its end."""
-    arrays = net.inputs(word[None])
     padded = np.zeros((1, max(net.length, len(word))), dtype=np.int64)
     padded[0, : len(word)] = word
     theirs = net.exact(word)[-1].tolist()
     mine = _answers(program, net, padded)[0, len(word) - 1].tolist()
-    shown = ", ".join(f"{name} = {values[0].tolist()}" for name, values in arrays.items())
+    shown = shown_word(net, word)
     answers = [few[0] if len(few) == 1 else few for few in (mine, theirs)]
     return f"on {shown}: at step {len(word)} it answers {answers[0]}, not {answers[1]}"

@@ -22,7 +22,8 @@ class Context:
     `analyses` is keyed by what was analysed (a digest), so a result never outlives its module.
     `notes` are remarks in plain words, printed once, such as why a size was kept. `signature`
     holds the inputs as the person wrote them, with letters for sizes. `allow_inexact` lets a
-    raiser take the rule behind a network that is wrong on rare inputs.
+    raiser take the rule behind a network that is wrong on rare inputs; `proof_seconds` is what the
+    search for a proof over all lengths may take.
     """
 
     notes: list[str] = field(default_factory=list[str])
@@ -30,6 +31,7 @@ class Context:
     progress: Progress | None = None
     signature: tuple[Param, ...] = ()
     allow_inexact: bool = False
+    proof_seconds: float = 3.0
 
     def note(self, text: str) -> None:
         """Remember a remark, once."""

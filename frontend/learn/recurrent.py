@@ -31,7 +31,13 @@ CLOSE = 0.5 - 1e-3  # and where it counts as right: float32 and exact arithmetic
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes and training of a network; `longest` limits the lengths trained on (0: all)."""
+    """Sizes and training of a network; `longest` is the greatest length trained on (0: the given one).
+
+    For networks whose programs can be proved for every length: `noise` on the states makes states
+    that stand for different things lie apart, `flat` weighs how far a disturbance of that size is still
+    there one step later (contractive training, Rifai et al. 2011), and sequences of length `checked_at`
+    choose among the seeds and end the training, not before the share `least` of the steps.
+    """
 
     hidden: int = 4
     f: tuple[int, ...] = (32,)
@@ -44,8 +50,11 @@ class Recipe:
     steps: int = 6000
     longest: int = 0
     noise: float = 0.0
+    flat: float = 0.0
     seed: int = 0
     checked: int = 1 << 16
+    checked_at: int = 0
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -137,18 +146,27 @@ class _Trainer:
                 flip = -1 if size == 1 and seed % 2 else 1
                 weight[seed, :size] = 0.9 * flip * (torch.abs(sign) if size == 1 else turn)
 
-    def forward(self, x: Any) -> Any:
-        """Return the outputs [seeds, rows, steps, m] in scaled units for scaled inputs."""
+    def forward(self, x: Any, noise: float = 0.0) -> tuple[Any, Any]:
+        """Return the outputs [seeds, steps, rows, m] in scaled units for scaled inputs.
+
+        And what is left of a disturbance of the states after one step, in its own units, squared.
+        """
         torch, recipe = self.torch, self.recipe
         h = torch.zeros(recipe.seeds, x.shape[0], recipe.hidden)
         found: list[Any] = []
+        left: Any = 0.0
         for t in range(x.shape[1]):
             step = x[:, t].expand(recipe.seeds, -1, -1)
-            h = self._stack(self.f, torch.cat([h, step], dim=2))
-            if recipe.noise and torch.is_grad_enabled():
-                h = h + recipe.noise * torch.randn_like(h)
+            after = self._stack(self.f, torch.cat([h, step], dim=2))
+            if noise:
+                other = h + noise * torch.randn_like(h)
+                disturbed = self._stack(self.f, torch.cat([other, step], dim=2))
+                left = left + ((disturbed - after) / noise).square().mean(dim=(1, 2))
+                after = disturbed
+            h = after
             found.append(h)
-        return self._stack(self.g, torch.cat(found, dim=1)).unflatten(1, (len(found), -1))
+        outputs = self._stack(self.g, torch.cat(found, dim=1)).unflatten(1, (len(found), -1))
+        return outputs, left / len(found)
 
     def _stack(self, layers: list[tuple[Any, Any]], value: Any) -> Any:
         for number, (weight, bias) in enumerate(layers):
@@ -167,25 +185,28 @@ class _Trainer:
         torch, recipe = self.torch, self.recipe
         weights = [tensor for pair in (*self.f, *self.g) for tensor in pair]
         optimiser = torch.optim.AdamW(weights, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0)
-        longest = min(self.length, recipe.longest or self.length)
+        longest = recipe.longest or self.length
         best = self._trained(0)
         for step in range(1, recipe.steps + 1):
             grown = 2 + (longest - 2) * 4 * step / recipe.steps
             x, wanted = self.batch(recipe.batch, max(1, min(longest, round(grown))))
-            off = self.forward(x) - wanted
-            squares = off.square()
+            firm = _firmness(step, recipe.steps)
+            outputs, left = self.forward(x, recipe.noise * firm)
+            squares = (outputs - wanted).square()
             loss = (torch.log1p(squares) if recipe.loss == "log" else squares) / 2
             optimiser.zero_grad(set_to_none=True)
-            loss.mean(dim=(1, 2, 3)).sum().backward()
+            (loss.mean(dim=(1, 2, 3)) + recipe.flat * firm * left).sum().backward()
             self._clip(weights)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate * _schedule(step, recipe.steps)
             optimiser.step()
             if step % LOOKED_AT == 0 or step == recipe.steps:
-                best = max(best, self._trained(step), key=_goodness)
+                # Of equally good ones the last: it was trained for longest.
+                best = max(self._trained(step), best, key=_goodness)
                 if progress is not None:
                     progress("training", step / recipe.steps)
-                if best.safe == best.checked >= recipe.checked:
+                done = step >= recipe.least * recipe.steps
+                if done and best.safe == best.checked >= recipe.checked:
                     break
         return best
 
@@ -221,8 +242,8 @@ class _Trainer:
         """Return how many fresh sequences each seed gets right, and right by a margin."""
         torch = self.torch
         with torch.no_grad():
-            x, wanted = self.batch(rows, self.length)
-            off = ((self.forward(x) - wanted) * self.unit).abs().amax(dim=(1, 3))
+            x, wanted = self.batch(rows, self.recipe.checked_at or self.length)
+            off = ((self.forward(x)[0] - wanted) * self.unit).abs().amax(dim=(1, 3))
         counts = [(off < limit).sum(dim=1).numpy() for limit in (CLOSE, SAFE)]
         return counts[0], counts[1]
 
@@ -251,6 +272,11 @@ class _Trainer:
 
 def _goodness(found: Recurrent) -> tuple[float, float]:
     return found.right / found.checked, found.safe / found.checked
+
+
+def _firmness(step: int, steps: int) -> float:
+    """Return the share of noise: none while a network finds out what to store, then more and more."""
+    return min(1.0, max(0.0, (step / steps - 0.15) / 0.25))
 
 
 def _schedule(step: int, steps: int) -> float:

@@ -31,8 +31,14 @@ def saved(path: Path, bias: float = 0.0, length: int = 8) -> str:
     return str(path)
 
 
-def test_all_sequences_of_the_trained_length(tmp_path: Path) -> None:
+def test_every_length(tmp_path: Path) -> None:
     program = ddc.compile(saved(tmp_path / "net.pt"))
+    (only,) = program.evidence
+    assert (only.kind, only.method, only.detail("lengths")) == ("proved", "induction", "all")
+
+
+def test_all_sequences_of_the_trained_length(tmp_path: Path) -> None:
+    program = ddc.compile(saved(tmp_path / "net.pt"), proof_seconds=0)
     first, beyond, *_ = program.evidence
     assert (first.kind, first.method) == ("proved", "exhaustive")
     assert first.detail("sequences") == 2**8 and first.detail("length_from") == "the file"
@@ -44,8 +50,9 @@ def test_drift_is_evidence_and_no_error(tmp_path: Path) -> None:
     # the state and what it has gathered around.
     program = ddc.compile(saved(tmp_path / "net.pt", bias=0.04))
     first, beyond, *_ = program.evidence
-    assert first.kind == "proved"
-    assert int(str(beyond.detail("drift_from"))) >= 13
+    assert (first.kind, first.detail("lengths")) == ("proved", "up to 12")
+    assert beyond.detail("drift_from") == 13
+    assert beyond.detail("drift_on") == f"x = [{', '.join('0' * 13)}]"
     assert int(str(beyond.detail("agree"))) < 1000
 
 
@@ -66,6 +73,6 @@ def test_the_shortest_difference(tmp_path: Path) -> None:
 def test_a_letter_without_a_length_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     saved(path)
-    program = ddc.compile(str(path), input="bits: bit[6]")
+    program = ddc.compile(str(path), input="bits: bit[6]", proof_seconds=0)
     assert program.evidence[0].detail("length") == 6
     assert program.evidence[0].detail("length_from") == "the signature"
