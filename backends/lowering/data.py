@@ -189,8 +189,9 @@ class Data(Scope):
             condition = both(condition, guard)
         other_expr = cast(others[-1].expr, type_)
         for (guard, _), other in list(zip(guards, others))[-2::-1]:
-            if other.expr != others[-1].expr:
-                other_expr = Select(guard, other_expr, cast(other.expr, type_), type_)
+            first = cast(other.expr, type_)
+            if first != other_expr:  # the first axis on which the place is outside decides
+                other_expr = Select(guard, other_expr, first, type_)
         in_array = cast(other_expr, array.type) if type_ == array.type else None
         if in_array is not None:
             expr: Expr = Elem(array, at, array.type, condition, in_array, empty)
