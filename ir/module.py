@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,11 +174,18 @@ class Constant:
         if not isinstance(other, Constant):
             return NotImplemented
         mine, theirs = self.array, other.array
+        if mine is theirs:
+            return True
         same = mine.dtype == theirs.dtype and mine.shape == theirs.shape
         return same and mine.tobytes() == theirs.tobytes()
 
     def __hash__(self) -> int:
-        return hash((self.array.dtype.str, self.array.shape, self.array.tobytes()))
+        return hash((self.array.dtype.str, self.array.shape, self.digest))
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the entries in row-major order; the array is read-only, so it stays."""
+        return hashlib.sha256(np.ascontiguousarray(self.array).data).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def key_of(module: Module) -> str:
     parts = [repr(function.bare()) for function in module.functions]
     for name, constant in module.constants:
         array = constant.array
-        parts.append(f"{name}{array.dtype}{array.shape}{digest(array.tobytes())}")
+        parts.append(f"{name}{array.dtype}{array.shape}{constant.digest}")
     return digest("\n".join(parts))
 
 

@@ -140,7 +140,7 @@ class _Lowering:
         whole = array.dtype.kind != "f" and array.size > 0
         if whole and max(int(np.max(array)), -int(np.min(array))) > LARGEST_INT:
             raise self.fail(op, "has an integer weight beyond 2^53")
-        values = array.astype(np.float64)
+        values = array.astype(np.float64, copy=False)
         if not np.isfinite(values).all():
             raise self.fail(op, "has a weight that is not a finite number")
         return values
