@@ -16,6 +16,7 @@ from ddc.ir.sizes import instantiate, solve_sizes
 from ddc.ir.types import dims
 from ddc.passes import Context, Declined
 from ddc.passes.families import NotStructuralError, structure_of, units_found
+from ddc.passes.orders import proved_by_orders
 from ddc.passes.recurrent.network import is_recurrent
 from ddc.passes.tables import NetworkTables, input_names, input_text, network_of, tables_of
 
@@ -88,7 +89,8 @@ def prove(
         tables = tables_of(network, context)
     except Declined:
         tables = None
-        spelled = _structural(program, network, sizes, context)
+        ordered = proved_by_orders(program, network, sizes, context)
+        spelled = (ordered,) if ordered else _structural(program, network, sizes, context)
         if spelled is not None:
             return spelled
     verdict = exhaustive(program, _Oracle(exact, tables), sizes)

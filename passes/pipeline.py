@@ -23,6 +23,7 @@ from .base import Context, Pass
 BUILTIN: dict[str, str] = {
     "raise": "ddc.passes.raising:Raise",
     "automaton": "ddc.passes.recurrent.automaton:Automaton",
+    "orders": "ddc.passes.orders:Orders",
     "tabulate": "ddc.passes.tabulate:Tabulate",
     "families": "ddc.passes.families:Families",
     "thresholds": "ddc.passes.thresholds:Thresholds",

@@ -9,7 +9,7 @@ from ddc.ir import OPS, Module, walk
 
 from .base import Context, Declined, Pass
 
-RAISERS = ("automaton", "tabulate", "families", "thresholds")
+RAISERS = ("automaton", "orders", "tabulate", "families", "thresholds")
 
 # A table for every output may hide a loop that families show, and the other way round: where
 # tables do not roll into little, both are simplified so far, and the shorter one is taken.
