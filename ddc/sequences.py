@@ -8,13 +8,23 @@ far the two surely agree, and on which sequence they part.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import DdcError, Evidence, MismatchError, Module, claim
-from ddc.ir.equivalence.recurrent import Budget, NoSteps, Outcome, Unbounded, decide, search_words
+from ddc.ir import DdcError, Evidence, MismatchError, Module, claim, dims, element, levels
+from ddc.ir.equivalence.recurrent import (
+    Budget,
+    NoSteps,
+    Outcome,
+    Unbounded,
+    decide,
+    last_results,
+    same_steps,
+    search_words,
+)
 from ddc.ir.exact.blas import own_threads
 from ddc.ir.exact.recurrent import Cell, along
 from ddc.ir.interpreter import run_batch
@@ -30,6 +40,7 @@ BEYOND = 10  # times the trained length
 DRIFT_SAMPLES = 1000
 MAX_EXACT = 1_000_000  # products without rounding, for words that rounding leaves open
 NUMBERS = 1 << 21  # that enclosures of many words may hold at a time
+MOST_LETTERS = 4096  # of two programs that are compared step by step
 LONG_WORD = 24  # letters; longer sequences are shown by their runs
 SEED = 1
 
@@ -62,6 +73,41 @@ def beyond(program: Module, net: StepNetwork, seconds: float) -> Outcome:
             return Outcome()
     except (Unbounded, DdcError):
         return Outcome()
+
+
+def same_over_time(program: Module, other: Module, seconds: float) -> Evidence | None:
+    """Return the evidence that two programs over time are equal for every length, None for others.
+
+    Raises `MismatchError` with a shortest sequence on which they differ.
+    """
+    params = program.entry.params
+    if [element(p.type) for p in params] != [element(p.type) for p in other.entry.params]:
+        return None
+    axes = [levels(element(param.type)) for param in params]
+    if not axes or any(axis is None or len(dims(p.type)) != 1 for axis, p in zip(axes, params)):
+        return None
+    few = [axis for axis in axes if axis is not None]
+    if math.prod(map(len, few)) > MOST_LETTERS:
+        return None
+    letters = np.array(list(itertools.product(*few)), dtype=np.int64)
+    try:
+        outcome = same_steps(program, other, letters, Budget(seconds))
+    except DdcError:
+        return None
+    if outcome.word is None:
+        details = _argument(outcome)
+        return claim("proved", "induction", lengths="all", **details) if outcome.always else None
+    mine, theirs = (last_results(m, letters, outcome.word) for m in (program, other))
+    values = letters[outcome.word].T.tolist()
+    shown = ", ".join(f"{p.name} = {_values(row)}" for p, row in zip(params, values))
+    raise MismatchError(
+        f"the programs differ on {shown}: at step {len(outcome.word)} "
+        f"{_single(mine)} is not {_single(theirs)}"
+    )
+
+
+def _single(values: list[int]) -> object:
+    return values[0] if len(values) == 1 else values
 
 
 def _argument(outcome: Outcome) -> dict[str, int | str]:
@@ -243,16 +289,17 @@ def shown_word(net: StepNetwork, word: Ints) -> str:
     """
     parts: list[str] = []
     for name, values in net.inputs(word[None]).items():
-        row = values[0].tolist()
-        texts = [str(value) for value in row]
-        if len(row) > LONG_WORD:
-            texts = [
-                f"{value} x {times}" if times > 1 else str(value) for value, times in _runs(row)
-            ]
-        if len(texts) > LONG_WORD:
-            texts = [*texts[:LONG_WORD], f"... to {len(row)} steps"]
-        parts.append(f"{name} = [{', '.join(texts)}]")
+        parts.append(f"{name} = {_values(values[0].tolist())}")
     return ", ".join(parts)
+
+
+def _values(row: list[object]) -> str:
+    texts = [str(value) for value in row]
+    if len(row) > LONG_WORD:
+        texts = [f"{value} x {times}" if times > 1 else str(value) for value, times in _runs(row)]
+    if len(texts) > LONG_WORD:
+        texts = [*texts[:LONG_WORD], f"... to {len(row)} steps"]
+    return f"[{', '.join(texts)}]"
 
 
 def _runs(row: list[object]) -> list[tuple[object, int]]:
@@ -266,5 +313,4 @@ def _example(program: Module, net: StepNetwork, word: Ints) -> str:
     theirs = net.exact(word)[-1].tolist()
     mine = _answers(program, net, padded)[0, len(word) - 1].tolist()
     shown = shown_word(net, word)
-    answers = [few[0] if len(few) == 1 else few for few in (mine, theirs)]
-    return f"on {shown}: at step {len(word)} it answers {answers[0]}, not {answers[1]}"
+    return f"on {shown}: at step {len(word)} it answers {_single(mine)}, not {_single(theirs)}"

@@ -76,3 +76,35 @@ def test_a_letter_without_a_length_in_the_file(tmp_path: Path) -> None:
     program = ddc.compile(str(path), input="bits: bit[6]", proof_seconds=0)
     assert program.evidence[0].detail("length") == 6
     assert program.evidence[0].detail("length_from") == "the signature"
+
+
+PARITY = """func @p<T>(%x: bit[T]) -> (%y: int[T]) {
+  %y, %last = scan %i in 0..T with (%s: int = 0) {
+    %v = load %x[%i]
+    %n = add %s, %v
+    %m = mod %n, 2
+    next %m
+    yield %m
+  }
+  return %y
+}
+"""
+
+
+def test_programs_are_compared_for_every_length(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ddc import cli
+
+    first, second, third = (tmp_path / f"{name}.ddc" for name in "abc")
+    first.write_text(PARITY)
+    second.write_text(
+        PARITY.replace("mod %n, 2", "mod %n, 4")
+        .replace("yield %m", "yield %r")
+        .replace("    next", "    %r = mod %m, 2\n    next")
+    )
+    third.write_text(PARITY.replace("mod %n, 2", "mod %n, 5"))
+    assert cli.main(["verify", str(first), str(second)]) == 0
+    assert "lengths = all, argument = product" in capsys.readouterr().out
+    assert cli.main(["verify", str(first), str(third)]) == 3
+    assert "x = [1, 1]: at step 2" in capsys.readouterr().err

@@ -5,5 +5,15 @@ from ddc.ir.exact.recurrent.cell import Unbounded
 from .decide import decide, search_words
 from .machine import NoSteps
 from .outcome import Budget, Outcome
+from .programs import last_results, same_steps
 
-__all__ = ["Budget", "NoSteps", "Outcome", "Unbounded", "decide", "search_words"]
+__all__ = [
+    "Budget",
+    "NoSteps",
+    "Outcome",
+    "Unbounded",
+    "decide",
+    "last_results",
+    "same_steps",
+    "search_words",
+]

@@ -34,6 +34,18 @@ class Outcome:
         return Outcome(False, longer.length, word, longer.how, longer.cells)
 
 
+def traced(trail: list[tuple[Ints, Ints]], row: int, letter: int) -> Ints:
+    """Return the word that ends with a letter at a row of the last layer.
+
+    `trail` has for each layer the rows of the layer before that its own rows come from, and the letters.
+    """
+    found = [letter]
+    for rows, letters in reversed(trail):
+        found.append(int(letters[row]))
+        row = int(rows[row])
+    return np.array(found[::-1], dtype=np.int64)
+
+
 @dataclass
 class Budget:
     """Seconds of computing and cells that a proof may take."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ddc.ir.exact.recurrent import Cell, along
 
 from .machine import Machine
-from .outcome import Budget
+from .outcome import Budget, traced
 from .paving import distinct
 
 Ints = NDArray[np.int64]
@@ -64,7 +64,7 @@ def _layers(
         at = states[rows]
         off = np.flatnonzero(((low + high) // 2 != machine.out[at, letters]).any(axis=1))
         for row in off[:8]:
-            word = _word(trail, int(rows[row]), int(letters[row]))
+            word = traced(trail, int(rows[row]), int(letters[row]))
             if differs(cell, machine.answers, word):
                 return word
         nexts = machine.next[at, letters]
@@ -88,11 +88,3 @@ def _new(states: Ints, hidden: Floats, grain: Floats, seen: set[bytes]) -> Ints:
             seen.add(key)
             kept.append(place)
     return np.array(kept, dtype=np.int64)
-
-
-def _word(trail: list[tuple[Ints, Ints]], row: int, letter: int) -> Ints:
-    found = [letter]
-    for rows, letters in reversed(trail):
-        found.append(int(letters[row]))
-        row = int(rows[row])
-    return np.array(found[::-1], dtype=np.int64)
