@@ -76,7 +76,7 @@ def _kind(stage: Stage, inputs: int, copies: set[int]) -> str | None:
     weights, fan_in = rows.weights, rows.fan_in
     if stage.activation.kind == "identity":
         alike = len(set(weights.tolist())) == 1 and len(set(rows.bias.tolist())) == 1
-        return "copies" if alike and weights[0] > 0 and (fan_in == 1).all() else None
+        return "copies" if alike and (fan_in == 1).all() else None
     if stage.activation.kind != "compare" or not set(fan_in.tolist()) <= {0, 2}:
         return None
     for start in rows.starts[:-1][fan_in == 2].tolist():
@@ -87,9 +87,10 @@ def _kind(stage: Stage, inputs: int, copies: set[int]) -> str | None:
     return "pairs"
 
 
-# What ops make of numbers of which only the order is known: "x" such numbers, "d" differences of
-# two, "b" what the order decides.
-_OF_ONE = {"sign": {"d": "b"}, "step": {"d": "b"}, "neg": {"d": "d"}}
+# What ops make of numbers of which only the order is known: "x" such numbers, "n" negated ones,
+# "d" differences of two, "b" what the order decides.
+_NUMBERS = ("x", "n")
+_OF_ONE = {"sign": {"d": "b"}, "step": {"d": "b"}, "neg": {"d": "d", "x": "n", "n": "x"}}
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
@@ -129,11 +130,10 @@ def _block(block: Block, array: str, kinds: dict[str, str]) -> bool:
 def _op_kind(op: Op, array: str, kinds: dict[str, str]) -> str | None:
     if op.body is not None:
         given = {_of(o, kinds) for o in op.body.yields} or {"b"}
-        if op.code == "reduce" and given == {"x"}:
-            return {"min": "x", "max": "x", "argmax": "b"}.get(str(op.attr("kind")))
-        if op.code == "reduce" and given == {"d"}:
-            return None
-        return given.pop() if len(given) == 1 else None
+        kind = given.pop() if len(given) == 1 else None
+        if op.code == "reduce" and kind in _NUMBERS:
+            return {"min": kind, "max": kind, "argmax": "b"}.get(str(op.attr("kind")))
+        return None if op.code == "reduce" and kind != "b" else kind
     if op.code == "load" and op.operands[0] == array:
         return (
             "x" if all(index.border in ("inside", "wrap", "clamp") for index in op.index) else None
@@ -145,13 +145,14 @@ def _op_kind(op: Op, array: str, kinds: dict[str, str]) -> str | None:
         return _OF_ONE[op.code].get(given.pop())
     if op.code == "load":
         return given.pop() if len(given) == 1 else None
-    if op.code == "sub" and given == {"x"}:
+    alike = len(given) == 1 and given <= set(_NUMBERS)
+    if op.code == "sub" and alike:
         return "d"
-    if op.code in ("min", "max") and given == {"x"}:
-        return "x"
+    if op.code in ("min", "max") and alike:
+        return given.pop()
     if op.code in _COMPARISONS:
         zero = given == {"d", "b"} and 0 in op.operands
-        return "b" if given == {"x"} or zero else None
+        return "b" if alike or zero else None
     if op.code == "select" and _of(op.operands[0], kinds) == "b":
         chosen = {_of(o, kinds) for o in op.operands[1:]}
         return chosen.pop() if len(chosen) == 1 else None

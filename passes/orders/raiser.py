@@ -15,7 +15,7 @@ from ddc.ir.interpreter import run_batch
 from ddc.ir.sizes import instantiate, solve_sizes
 from ddc.ir.verifier import verify
 from ddc.passes.base import Context, Declined, Pass
-from ddc.passes.tables import Group, network_of, tables_of
+from ddc.passes.tables import Group, key_of, network_of, tables_of
 
 from .invariant import MOST, compares_only, order_only, weak_orders
 from .readings import Reading, Writer, marks, scalars
@@ -80,7 +80,7 @@ def _ordered(module: Module, context: Context) -> tuple[Ints, Ints] | None:
     def compute() -> Ints:
         return decide(network, rows)
 
-    answers: Ints = context.cached("orders", module.entry.name, compute)
+    answers: Ints = context.cached("orders", key_of(module), compute)
     return rows, answers
 
 

@@ -109,9 +109,9 @@ def marks(rows: Ints, wanted: Ints) -> Iterator[Reading]:
         for most in (size, *range(1, size)):
 
             def answer(x: Ints, end: str = end, most: int = most) -> Ints:
-                found = x == _extreme(end)(x)
-                free = most >= size
-                return (found & (free | (_times(end, x)[:, None] <= most))).astype(np.int64)
+                few = _times(end, x)[:, None] <= (most if most < size else x.shape[1])
+                found: Ints = ((x == _extreme(end)(x)) & few).astype(np.int64)
+                return found
 
             def write(w: Writer, end: str = end, most: int = most) -> Operand:
                 top = w.extreme(end)

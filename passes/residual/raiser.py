@@ -46,7 +46,7 @@ class Residual(Pass):
         if not scans:
             return module
         costs = [_finished(scan.module, context, "minimise")[0] for scan in scans]
-        cost, scan = min(zip(costs, scans), key=lambda pair: pair[0])
+        cost, scan = min(zip(costs, scans), key=lambda pair: (not pair[1].stable, pair[0]))
         if scan.stable:
             context.analyses["words", entry.name] = Oracle(scan.layout, scan.machine, entry.params)
         if not _shorter(cost, scan, module, context):
@@ -74,15 +74,17 @@ class _Scan:
 def _shorter(cost: int, scan: _Scan, module: Module, context: Context) -> bool:
     """Tell whether a scan reads shorter than the tables do once they are short.
 
-    Where there is an output for each letter, what holds at every size comes first.
+    Where there is an output for each letter, what holds at every size comes first, and a map, whose
+    outputs do not wait for each other, may be longer than a scan.
     """
-    fixed = int(bool(scan.layout.placed.steps) and not scan.stable)
+    steps = bool(scan.layout.placed.steps)
     for minimise in ("minimise{rough=true}", "minimise"):
         other, generic = _finished(module, context, minimise)
-        bound = int(bool(scan.layout.placed.steps) and not generic)
-        if (bound, other) <= (fixed, cost):
+        if steps and generic != scan.stable:
+            return scan.stable
+        if other <= (CLEARLY * cost if steps and generic else cost):
             return False
-        if (bound, other) > (fixed, CLEARLY * cost):
+        if other > CLEARLY * cost:
             return True
     return True
 

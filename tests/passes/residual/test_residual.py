@@ -1,0 +1,152 @@
+"""Functions of words from their tables at one length: the same functions at every length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddc.ir import walk
+from ddc.ir.interpreter import run_batch
+from ddc.ir.sizes import instantiate, solve_sizes
+from ddc.passes.residual.classes import residual_classes
+from ddc.passes.residual.identify import identify
+from ddc.passes.residual.words import causal, layouts, outputs
+from ddc.passes.units import read, shape_of
+
+from .words import Task, compiled, split, tabled
+
+
+def number(word: list[int]) -> int:
+    return sum(bit << place for place, bit in enumerate(word))
+
+
+def spelt(value: int, count: int) -> list[int]:
+    return [value >> place & 1 for place in range(count)]
+
+
+TWO = "a: bit[{n}], b: bit[{n}]"
+ONE = "x: bit[{n}]"
+
+# What each asks, the lowest bit first unless its name says otherwise.
+TASKS: dict[str, Task] = {
+    "sum": Task(TWO, lambda a, b: spelt(number(a) + number(b), len(a) + 1)),
+    "sum without the last carry": Task(TWO, lambda a, b: spelt(number(a) + number(b), len(a))),
+    "sum, highest first": Task(
+        TWO, lambda a, b: spelt(number(a[::-1]) + number(b[::-1]), len(a) + 1)[::-1]
+    ),
+    "sum of two halves": Task(
+        "x: bit[{m}]",
+        lambda x: spelt(number(x[: len(x) // 2]) + number(x[len(x) // 2 :]), len(x) // 2 + 1),
+    ),
+    "sum of even and odd places": Task(
+        "x: bit[{m}]", lambda x: spelt(number(x[::2]) + number(x[1::2]), len(x) // 2 + 1)
+    ),
+    "sum with a carry given": Task(
+        "c: bit, " + TWO, lambda c, a, b: spelt(c + number(a) + number(b), len(a) + 1)
+    ),
+    "difference": Task(TWO, lambda a, b: spelt(number(a) - number(b), len(a))),
+    "next": Task(ONE, lambda x: spelt(number(x) + 1, len(x))),
+    "opposite": Task(ONE, lambda x: spelt(-number(x), len(x))),
+    "opposite, highest first": Task(ONE, lambda x: spelt(-number(x[::-1]), len(x))[::-1]),
+    "from Gray code": Task(ONE, lambda x: [sum(x[k:]) % 2 for k in range(len(x))]),
+    "running parity": Task(ONE, lambda x: [sum(x[: k + 1]) % 2 for k in range(len(x))]),
+    "any before": Task(ONE, lambda x: [max(x[: k + 1]) for k in range(len(x))]),
+    "the first one": Task(
+        ONE, lambda x: [int(x[k] > max(x[:k], default=0)) for k in range(len(x))]
+    ),
+    "greater": Task(TWO, lambda a, b: int(number(a) > number(b))),
+    "greater, highest first": Task(TWO, lambda a, b: int(a > b)),
+    "equal": Task(TWO, lambda a, b: int(a == b)),
+    "less, equal, greater": Task(
+        TWO, lambda a, b: [int(number(a) < number(b)), int(a == b), int(number(a) > number(b))]
+    ),
+    "the greater word, highest first": Task(TWO, lambda a, b: max(a, b)),
+}
+LONGER: dict[str, Task] = {
+    "multiple of 3, highest first": Task(ONE, lambda x: int(number(x[::-1]) % 3 == 0)),
+    "count modulo 3": Task(ONE, lambda x: int(sum(x) % 3 == 0)),
+    "no two neighbours": Task(ONE, lambda x: int(not any(p & q for p, q in zip(x, x[1:])))),
+    "at least two": Task(ONE, lambda x: int(sum(x) >= 2)),
+    "three times": Task(ONE, lambda x: spelt(3 * number(x), len(x) + 2)),
+}
+
+
+def holds(task: Task, length: int, trained: int) -> bool:
+    """Compare the program learned at one length with the task at another, on seeded words."""
+    module, notes = compiled(task, trained)
+    assert module.entry.sizes, notes
+    params = task.declared(length)
+    rng = np.random.default_rng(length)
+    arrays = {p.name: rng.integers(0, 2, (40, *shape_of(p))) for p in params}
+    shapes = {name: list(array.shape[1:]) for name, array in arrays.items()}
+    for name in list(arrays)[1:]:  # long equal ends: the hard cases of sums and comparisons
+        if arrays[name].shape == arrays[params[0].name].shape:
+            arrays[name][:20, length // 2 :] = arrays[params[0].name][:20, length // 2 :]
+    (found,) = run_batch(instantiate(module, solve_sizes(module.entry, shapes)), arrays)
+    flat = np.concatenate([array.reshape(40, -1) for array in arrays.values()], axis=1)
+    wanted: list[Any] = [task.answer(*split(params, row.tolist())) for row in flat]
+    return np.array_equal(found.reshape(40, -1), np.array(wanted).reshape(40, -1))
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("length", [1, 4, 5, 33])
+def test_four_bits_tell_every_length(name: str, length: int) -> None:
+    assert holds(TASKS[name], length, trained=4)
+
+
+@pytest.mark.parametrize("name", LONGER)
+@pytest.mark.parametrize("length", [1, 7, 33])
+def test_six_bits_tell_every_length(name: str, length: int) -> None:
+    assert holds(LONGER[name], length, trained=6)
+
+
+def test_three_bits_are_enough_for_sums_and_comparisons() -> None:
+    for name in ("sum", "greater", "greater, highest first"):
+        assert holds(TASKS[name], 21, trained=3)
+
+
+def test_the_carry_of_a_sum_is_one_state_of_two_classes() -> None:
+    module, _ = compiled(TASKS["sum"], 4)
+    (scan,) = (op for op in module.entry.body.ops if op.code == "scan")
+    assert [str(state.type) for state in scan.states] == ["bit"]
+    assert scan.body is not None and len(scan.body.ops) <= 5
+
+
+@pytest.mark.parametrize(
+    ("name", "trained", "states"),
+    [("sum", 3, 2), ("greater", 4, 2), ("less, equal, greater", 4, 3), ("equal", 3, 2)],
+)
+def test_fewest_states(name: str, trained: int, states: int) -> None:
+    family = read(tabled(TASKS[name], trained).entry)
+    assert family is not None
+    found: list[int] = []
+    for layout in layouts(family):
+        words = outputs(family, layout) if causal(family, layout) else None
+        levels = residual_classes(words, len(layout.letters)) if words is not None else None
+        machine = identify(levels) if levels is not None else None
+        found += [machine.states] if machine is not None else []
+    assert min(found) == states
+
+
+@pytest.mark.parametrize(
+    ("answer", "length"),
+    [
+        (lambda x: int(x == x[::-1]), 6),  # palindromes need a state for every half
+        (lambda x: int(2 * sum(x) > len(x)), 7),  # so do majorities
+        (lambda x: int("01101001100101101001011001101001"[number(x)]) ^ int(number(x) == 9), 5),
+    ],
+)
+def test_what_no_small_machine_tells_keeps_its_size(answer: Any, length: int) -> None:
+    module, notes = compiled(Task(ONE, answer), length)
+    assert not module.entry.sizes and notes
+    rows = np.indices([2] * length).reshape(length, -1).T
+    (found,) = run_batch(module, {"x": rows})
+    assert found.tolist() == [answer(row.tolist()) for row in rows]
+
+
+def test_windows_are_no_scans() -> None:
+    neighbours = Task(ONE, lambda x: [x[k] ^ x[k - 1] if k else x[0] for k in range(len(x))])
+    module, _ = compiled(neighbours, 6)
+    assert module.entry.sizes and all(op.code != "scan" for op in walk(module.entry.body))
