@@ -8,116 +8,29 @@ from __future__ import annotations
 
 import ctypes
 import math
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddc.backends.llvm import packed
-from ddc.backends.llvm.bits import cone
+from ddc.backends.llvm.ghosts import driver, fill
 from ddc.backends.llvm.machine import Cpu, host
-from ddc.backends.llvm.packed import BLOCK, Packed
+from ddc.backends.llvm.packed import Packed
 from ddc.backends.lowering.stencil import Stencil
-from ddc.ir.equivalence.gates import Gates
 
 from .cache import ObjectCache
+from .ends import Ends, Rule
 from .jit import code_of, linked
+from .layouts import STEP_TILE, Layout, flattened, layout_of, longest_first, permuted, widest
 
 Progress = Callable[[int, int], None]
 
-LARGEST_PASS = 12  # steps of one pass over a row
-REGISTERS = {512: 32, 256: 16, 128: 16, 64: 12}
+CALL = 0.05  # seconds that one native call should take, so that Ctrl-C is heard
 ROWS_AT_ONCE = {512: 8, 256: 2, 128: 1, 64: 1}
-NEAR_CACHE = 1 << 20  # bytes that stay close to a core
-FAR_CACHE = 24 << 20  # bytes; beyond this several steps are made per pass over memory
-TILED_STEPS = 4
-FEWEST_ROWS = 4  # of a segment: with fewer, its ghosts are most of the work
-STEP_TILE = 256  # columns at a time, so that the rows around stay in the first cache
-SIMPLE_RULE = 24  # gates; a pass of many steps with more would not keep them in registers
-
-
-def widest(cpu: Cpu) -> int:
-    """Return how many bits the vectors of a processor have."""
-    features = cpu.features.split(",")
-    if "+avx512f" in features or cpu.name in ("x86-64-v4", "skylake-avx512"):
-        return 512
-    return 256 if "+avx2" in features or cpu.name in ("x86-64-v3", "haswell") else 128
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a shape lies in lanes: rows of a segment, columns, ghosts, the stride of rows."""
-
-    lanes: int
-    rows: int
-    columns: int
-    ghost: int
-    stride: int
-    steps: int  # of a whole pass
-    tile: int = 0
-
-    @property
-    def bytes(self) -> int:
-        """The size of one buffer."""
-        vectors = (self.rows + 2 * self.ghost) * self.stride
-        return (vectors + 1) * self.lanes // 8
-
-
-def layout_of(stencil: Stencil, shape: Sequence[int], width: int) -> Layout | None:
-    """Return the layout for a shape, None where the shape is too small for one."""
-    if len(shape) not in (1, 2):
-        return None
-    lanes = width
-    while lanes >= 64:
-        found = _layout(stencil, shape, lanes)
-        if found is not None:
-            return found
-        lanes //= 2
-    return None
-
-
-def _layout(stencil: Stencil, shape: Sequence[int], lanes: int) -> Layout | None:
-    rows = math.ceil(shape[0] / lanes)
-    if len(shape) == 1:
-        steps = pass_steps(stencil, lanes)
-        ghost = steps * max(1, stencil.radius[0])
-        if rows < max(BLOCK, 2 * ghost + 1):
-            return None
-        return Layout(lanes, rows, 1, ghost, 1, steps)
-    steps = tiled_steps(stencil, shape, rows)
-    ghost = steps * max(1, *stencil.radius)
-    if shape[1] < max(BLOCK, ghost) or rows < max(FEWEST_ROWS, ghost + 1):
-        return None
-    stride = (shape[1] + 2 * ghost) | 1  # an odd number of cache lines: rows share no set
-    vector = lanes // 8
-    fitting = NEAR_CACHE * 3 // 4 // (2 * vector * (rows + 2 * ghost)) - 2 * ghost
-    tile = max(32, min(256, fitting)) if steps > 1 else STEP_TILE
-    return Layout(lanes, rows, shape[1], ghost, stride, steps, tile)
-
-
-def pass_steps(stencil: Stencil, lanes: int) -> int:
-    """Return how many steps of a row are made in one pass: as many as registers hold."""
-    reach = stencil.radius[0]
-    if reach == 0 or stencil.borders[0] != "wrap":
-        return 1  # cells beyond a fixed border would have to be set again after every step
-    gates = Gates()
-    signals = {o: gates.variable(k) for k, o in enumerate(stencil.offsets)}
-    size = len(cone(gates, [stencil.output(gates, signals)]))
-    if size > SIMPLE_RULE:
-        return 2
-    return max(1, min(LARGEST_PASS, (REGISTERS[lanes] - 6) // (2 * reach)))
-
-
-def tiled_steps(stencil: Stencil, shape: Sequence[int], rows: int) -> int:
-    """Return how many steps of a grid are made per pass over memory."""
-    small = shape[0] * shape[1] // 4 <= FAR_CACHE
-    wraps = all(border == "wrap" for border in stencil.borders)
-    if small or not wraps or rows < 4 * TILED_STEPS * max(stencil.radius):
-        return 1
-    return TILED_STEPS
 
 
 class Kernels:
@@ -128,24 +41,33 @@ class Kernels:
         self.layout = layout
         self.cpu = cpu
         self.store = ObjectCache.standard() if cache else None
-        common = Packed(layout.lanes, 1)
-        parts = [packed.conversions(common), packed.ghosts(common, stencil)]
+        parts = [packed.conversions(Packed(layout.lanes, 1)), fill(layout.lanes, stencil.borders)]
         self.helpers = self._compile(parts, ("pack", "unpack", "ghosts"))
-        self.several = self._steps(layout.steps)
-        self.single = self.several if layout.steps == 1 else self._steps(1)
+        self.rule = flattened(stencil, layout.pitch) if layout.pitch else stencil
+        self.several, self.run_several = self._steps(layout.steps)
+        self.single, self.run_single = self.several, self.run_several
+        if layout.steps > 1:
+            self.single, self.run_single = self._steps(1)
+        ring = len(stencil.borders) > 1 or stencil.borders[0] == "wrap" or not stencil.radius[0]
+        # Passes of one step use the borders' ghosts; those of several go around a ring.
+        self.ends = None if ring or layout.steps == 1 else Rule.of(stencil)
 
-    def _steps(self, steps: int) -> Any:
+    def _steps(self, steps: int) -> tuple[Any, Any]:
+        """Return what makes some steps of a part of a grid, and what makes them of all, often."""
         lanes = self.layout.lanes
         chosen = Packed(lanes, steps, ROWS_AT_ONCE[lanes])
         if len(self.stencil.borders) == 1:
-            parts = [packed.pipeline(chosen, self.stencil, "advance")]
+            parts = [packed.pipeline(chosen, self.rule, "advance")]
         else:
             width = self.layout.tile if steps > 1 else STEP_TILE
             parts = [
-                packed.rows_at_once(chosen, self.stencil, "step"),
-                packed.tiles(chosen, self.stencil, "advance", "step", width),
+                packed.rows_at_once(chosen, self.rule, "step"),
+                packed.tiles(chosen, self.rule, "advance", "step", width),
             ]
-        return self._compile(parts, ("advance",))["advance"]
+        axes = len(self.stencil.borders)
+        parts += [fill(lanes, self.stencil.borders), driver(axes)]
+        made = self._compile(parts, ("advance", "run"))
+        return made["advance"], made["run"]
 
     def _compile(self, parts: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
         text = packed.module(parts, self.layout.lanes)
@@ -164,11 +86,13 @@ def _signature(name: str, axes: int) -> Any:
     counts = {
         "pack": (3, 4),
         "unpack": (3, 4),
-        "ghosts": (2, 4),
+        "ghosts": (2, 6),
         "advance": (2, 2) if axes == 1 else (3, 5),
+        "run": (4, 9),
     }
     pointers, numbers = counts[name]
-    return ctypes.CFUNCTYPE(None, *[pointer] * pointers, *[number] * numbers)
+    result = ctypes.c_int if name == "pack" else None
+    return ctypes.CFUNCTYPE(result, *[pointer] * pointers, *[number] * numbers)
 
 
 class PackedGrid:
@@ -179,7 +103,7 @@ class PackedGrid:
         self.layout = layout = kernels.layout
         self.shape = tuple(shape)
         starts = np.arange(layout.lanes + 1, dtype=np.int64) * shape[0] // layout.lanes
-        unit = 1 if len(shape) == 1 else shape[1]
+        unit = layout.spread or math.prod(shape[1:])
         self.offsets = np.ascontiguousarray(starts[:-1] * unit)
         long = np.diff(starts) == layout.rows
         self.long = aligned(layout.lanes // 8)
@@ -190,28 +114,46 @@ class PackedGrid:
 
     def _first(self, buffer: NDArray[np.uint8]) -> int:
         """Return the address of the first cell."""
-        layout = self.layout
-        ahead = layout.ghost * layout.stride + (layout.ghost if len(self.shape) > 1 else 0)
-        address: int = buffer.ctypes.data + ahead * layout.lanes // 8
-        return address
+        address: int = buffer.ctypes.data
+        return address + self.layout.first * self.layout.lanes // 8
 
     def _geometry(self) -> tuple[int, int, int, int]:
+        """Return rows, columns, and the distances of rows in bytes and in vectors."""
         layout = self.layout
         if len(self.shape) == 1:
             return 1, layout.rows, 0, 0
-        return layout.rows, layout.columns, layout.columns, layout.stride
+        columns = layout.spread or layout.columns
+        return layout.rows, columns, columns, layout.stride
 
-    def pack(self, cells: NDArray[np.uint8]) -> None:
-        """Read the cells, a contiguous array of zeros and ones."""
+    def pack(self, cells: NDArray[np.uint8]) -> bool:
+        """Read the cells, a contiguous array of bytes; return whether all were 0 or 1."""
         pack = self.kernels.helpers["pack"]
         place = self._first(self.current)
-        pack(cells.ctypes.data, self.offsets.ctypes.data, place, *self._geometry())
+        given = cells
+        if self.layout.spread:
+            given = np.zeros((self.shape[0], self.layout.spread), dtype=np.uint8)
+            self._apart(given)[...] = cells
+        bad = pack(given.ctypes.data, self.offsets.ctypes.data, place, *self._geometry())
+        return not bad
 
     def unpack(self, cells: NDArray[np.uint8]) -> None:
         """Write the cells to a contiguous array."""
         unpack = self.kernels.helpers["unpack"]
         place = self._first(self.current)
-        unpack(cells.ctypes.data, self.offsets.ctypes.data, place, *self._geometry())
+        made = cells
+        if self.layout.spread:
+            made = np.empty((self.shape[0], self.layout.spread), dtype=np.uint8)
+        unpack(made.ctypes.data, self.offsets.ctypes.data, place, *self._geometry())
+        if made is not cells:
+            cells[...] = self._apart(made)
+
+    def _apart(self, rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the cells among rows of bytes that lie as in a row of vectors."""
+        layout = self.layout
+        if len(self.shape) == 2:
+            return rows[:, : self.shape[1]]
+        planes = rows.reshape(self.shape[0], layout.planes, layout.pitch)
+        return planes[:, :, : layout.last]
 
     def advance(
         self,
@@ -221,14 +163,53 @@ class PackedGrid:
         progress: Progress | None = None,
     ) -> None:
         """Make `count` steps."""
-        done = 0
+        alone = threads == 1 and self.kernels.ends is None
+        done, many = 0, 1
         while done < count:
             whole = count - done >= self.layout.steps
             steps = self.layout.steps if whole else 1
-            self._pass(self.kernels.several if whole else self.kernels.single, steps, pool, threads)
-            done += steps
+            if not alone:
+                function = self.kernels.several if whole else self.kernels.single
+                self._pass(function, steps, pool, threads)
+                done += steps
+            else:
+                start, passes = time.perf_counter(), min(many, (count - done) // steps)
+                self._passes(steps, passes)
+                done += steps * passes
+                spent = max(time.perf_counter() - start, 1e-9)
+                many = max(1, min(2 * passes, int(passes * CALL / spent)))
             if progress is not None:
                 progress(done, count)
+
+    def _passes(self, steps: int, passes: int) -> None:
+        """Make passes over the whole grid in one native call."""
+        layout = self.layout
+        several = steps == layout.steps
+        run = self.kernels.run_several if several else self.kernels.run_single
+        width = layout.tile if steps > 1 else STEP_TILE
+        tiles = math.ceil(layout.columns / width) if len(self.shape) > 1 else 0
+        ghost = steps * max(1, *self.kernels.stencil.radius)
+        self._prepare(1)
+        spare: NDArray[np.uint8] = self.current if self.spare is None else self.spare
+        scratch = self.scratch[0].ctypes.data if self.scratch else 0
+        run(
+            self._first(self.current), self._first(spare), scratch, self.long.ctypes.data,
+            layout.rows, layout.last, layout.stride, ghost, layout.planes, layout.pitch,
+            layout.columns, tiles, passes,
+        )  # fmt: skip
+        if passes % 2 and len(self.shape) > 1:
+            self.spare, self.current = self.current, spare
+
+    def _prepare(self, threads: int) -> None:
+        """Make the second buffer, and the scratch memory of each thread."""
+        layout = self.layout
+        if len(self.shape) == 1 and threads == 1:
+            return
+        if self.spare is None:
+            self.spare = aligned(layout.bytes)
+        while len(self.scratch) < threads and len(self.shape) > 1:
+            vectors = 2 * (layout.rows + 2 * layout.ghost) * (layout.tile + 2 * layout.ghost)
+            self.scratch.append(aligned(vectors * layout.lanes // 8 if layout.steps > 1 else 64))
 
     def _pass(
         self, function: Any, steps: int, pool: ThreadPoolExecutor | None, threads: int
@@ -239,16 +220,37 @@ class PackedGrid:
             self._first(self.current),
             self.long.ctypes.data,
             layout.rows,
-            layout.columns,
+            layout.last,
             layout.stride,
             ghost,
+            layout.planes,
+            layout.pitch,
         )
+        rule = self.kernels.ends if steps > 1 else None
+        if rule is None:
+            self._move(function, steps, pool, threads)
+            return
+        border, radius = self.kernels.stencil.borders[0], self.kernels.stencil.radius[0]
+        ends = Ends(rule, border, layout.ghost, layout.rows)
+        later = ends.after(self._words(), steps, radius)
+        self._move(function, steps, pool, threads)
+        ends.put(self._words(), later)
+
+    def _words(self) -> NDArray[np.uint64]:
+        """Return the current vectors [vectors, words]."""
+        width = self.layout.lanes // 64
+        whole = self.current.size // (8 * width) * (8 * width)
+        return self.current[:whole].view(np.uint64).reshape(-1, width)
+
+    def _move(
+        self, function: Any, steps: int, pool: ThreadPoolExecutor | None, threads: int
+    ) -> None:
+        layout = self.layout
         if len(self.shape) == 1 and threads == 1:
             place = self._first(self.current)
             function(place, place, 0, layout.rows)
             return
-        if self.spare is None:
-            self.spare = aligned(layout.bytes)
+        self._prepare(threads)
         if len(self.shape) == 1:
             self._rows(function, pool, threads)
         else:
@@ -269,11 +271,6 @@ class PackedGrid:
         layout = self.layout
         width = layout.tile if steps > 1 else STEP_TILE
         count = math.ceil(layout.columns / width)
-        while len(self.scratch) < threads:
-            reach = max(1, *self.kernels.stencil.radius)
-            ghost = layout.steps * reach
-            vectors = 2 * (layout.rows + 2 * ghost) * (layout.tile + 2 * ghost)
-            self.scratch.append(aligned(vectors * layout.lanes // 8 if layout.steps > 1 else 64))
         cuts = [count * k // threads for k in range(threads + 1)]
         source, target = self._first(self.current), self._first(self.spare)
         jobs = [
@@ -310,22 +307,36 @@ def packed_steps(
     cache: bool = True,
     out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8] | None:
-    """Return the cells after `count` steps, None where the shape has no packed layout."""
+    """Return the cells after `count` steps, None where the shape has no packed layout.
+
+    Raises `NotBits` for bytes other than 0 and 1.
+    """
     chosen = cpu or host()
-    layout = layout_of(stencil, cells.shape, widest(chosen))
+    order = longest_first(stencil, cells.shape)
+    rule, shape = permuted(stencil, order), tuple(cells.shape[k] for k in order)
+    layout = layout_of(rule, shape, widest(chosen))
     if layout is None:
         return None
-    kernels = kernels_of(stencil, layout, chosen, cache)
-    grid = PackedGrid(kernels, cells.shape)
-    grid.pack(np.ascontiguousarray(cells))
+    grid = PackedGrid(kernels_of(rule, layout, chosen, cache), shape)
+    if not grid.pack(np.ascontiguousarray(cells.transpose(order))):
+        raise NotBits
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
             grid.advance(count, pool, threads, progress)
     else:
         grid.advance(count, progress=progress)
     result = np.empty(cells.shape, dtype=np.uint8) if out is None else out
-    grid.unpack(result)
+    if order == tuple(range(len(order))):
+        grid.unpack(result)
+    else:
+        turned = np.empty(shape, dtype=np.uint8)
+        grid.unpack(turned)
+        result.transpose(order)[...] = turned
     return result
+
+
+class NotBits(Exception):
+    """A grid of bits holds something else."""
 
 
 _KERNELS: dict[tuple[Any, ...], Kernels] = {}
@@ -333,10 +344,21 @@ _KERNELS: dict[tuple[Any, ...], Kernels] = {}
 
 def kernels_of(stencil: Stencil, layout: Layout, cpu: Cpu, cache: bool = True) -> Kernels:
     """Return compiled kernels; those of the last few rules and layouts are kept."""
-    tile = (layout.lanes, layout.steps, layout.tile, layout.rows, layout.stride)
-    key = (stencil, cpu, *tile)
+    key = (stencil, cpu, layout)
     if key not in _KERNELS:
         if len(_KERNELS) >= 32:
             _KERNELS.pop(next(iter(_KERNELS)))
         _KERNELS[key] = Kernels(stencil, layout, cpu, cache)
     return _KERNELS[key]
+
+
+__all__ = [
+    "Kernels",
+    "NotBits",
+    "PackedGrid",
+    "aligned",
+    "kernels_of",
+    "layout_of",
+    "packed_steps",
+    "widest",
+]

@@ -24,9 +24,9 @@ from ddc.ir import OPS, Affine, DdcError, Module, dims, element, is_bit
 from ddc.ir.inputs import array_of
 from ddc.ir.ranges import accepts
 
-from .batch import Scratch
+from .batch import Scratch, bits_of
 from .binding import Binding, rectangular
-from .grid import packed_steps
+from .grid import NotBits, packed_steps
 from .results import check_out
 from .values import InputError, OverflowReported, entries
 
@@ -38,6 +38,9 @@ Progress = Callable[[int, int], None]
 CALL = 0.05  # seconds that one native call should take, so that Ctrl-C is heard
 BAND = 1 << 19  # bytes of a band that the second cache holds
 SMALL = 1 << 20  # bytes of a grid that the caches hold as a whole
+WORTH = 1 << 24  # cells times steps from which a grid is packed
+WIDE = 1 << 16  # cells from which its vectors are full
+LONG_ROW = 1 << 18  # cells of a row that is no ring, so that its ends do not count
 DEPTHS = (16, 8, 4, 2)  # steps of a band at once
 
 
@@ -94,19 +97,48 @@ class Stepper:
             return _kept(self._by_python(given, count, progress), given, out)
         sizes, _ = binding.shapes((given.shape,))
         type_ = binding.kernel.inputs[0].type
+        if count and is_bit(element(param.type)) and self._pays(given, count):
+            packed = self._packed(given, count, threads, out, progress)
+            if packed is not None:
+                return packed
         current = entries(param, given, type_)
         if count == 0:
             return _kept(given, given, out)
-        if is_bit(element(param.type)) and self.runner.stencil is not None:
-            into = out if out is not None and _takes(out, np.dtype(np.uint8)) else None
-            packed = packed_steps(self.runner.stencil, current, count, threads, progress, out=into)
-            if packed is not None:
-                return packed if into is not None else _kept(packed, given, out)
         closed = accepts(param.type, self.module.entry.results[0].type)
         if not closed or not binding.steps_natively or not dims(param.type):
             return _kept(self._one_by_one(binding, current, count, sizes, progress), given, out)
         made = self._natively(binding, current, count, threads, sizes, out, progress)
         return made if made is out else _kept(made, given, out)
+
+    def _pays(self, given: NDArray[Any], count: int) -> bool:
+        """Tell whether a bit grid is worth packing, and its kernels their compilation."""
+        rule = self.runner.stencil if given.size * count >= WORTH and given.size >= WIDE else None
+        if rule is None:
+            return False
+        return given.ndim > 1 or rule.borders[0] == "wrap" or given.size >= LONG_ROW
+
+    def _packed(
+        self,
+        given: NDArray[Any],
+        count: int,
+        threads: int,
+        out: NDArray[Any] | None,
+        progress: Progress | None,
+    ) -> NDArray[Any] | None:
+        """Step a bit grid in lanes; None for shapes that have no such layout."""
+        param, rule = self.module.entry.params[0], self.runner.stencil
+        assert rule is not None
+        into = out if out is not None and _takes(out, np.dtype(np.uint8)) else None
+        into = None if into is None else into.view(np.uint8)
+        cells = bits_of(param, given, 0)
+        try:
+            packed = packed_steps(rule, cells, count, threads, progress, out=into)
+        except NotBits:
+            entries(param, given, "bit")  # it says which cell is none
+            raise
+        if packed is None or into is None:
+            return None if packed is None else _kept(packed, given, out)
+        return out
 
     # ------------------------------------------------------------ one step at a time
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from ddc.backends.lowering.stencil import Offset, Stencil
 from ddc.ir.equivalence.gates import Gates
 
-from .bits import TERNARY, all_ones, cone, emit_gates, emit_recipe, vector_type
+from .bits import TERNARY, cone, emit_gates, emit_recipe, vector_type
 from .luts import Recipe, recipe
 from .text import Writer
 
@@ -74,111 +74,11 @@ class _Vectors:
     def add(self, a: str, b: str | int) -> str:
         return a if b == 0 else self.w.let(f"add nsw i64 {a}, {b}")
 
-    def rotate(self, value: str, up: bool) -> str:
-        """Return the vector whose lane l holds what lane l - 1 (up) or l + 1 held."""
-        w, t, n = self.w, self.type, self.lanes // 64
-        if n == 1:
-            word = "llvm.fshl.i64" if up else "llvm.fshr.i64"
-            return w.let(f"call i64 @{word}(i64 {value}, i64 {value}, i64 1)", "turned")
-        order = [(k - 1) % n for k in range(n)] if up else [(k + 1) % n for k in range(n)]
-        mask = ", ".join(f"i32 {k}" for k in order)
-        near, far = ("shl", "lshr") if up else ("lshr", "shl")
-        carried = w.let(f"{far} {t} {value}, splat (i64 63)")
-        carried = w.let(f"shufflevector {t} {carried}, {t} poison, <{n} x i32> <{mask}>", "carried")
-        shifted = w.let(f"{near} {t} {value}, splat (i64 1)")
-        return w.let(f"or {t} {shifted}, {carried}", "turned")
-
-    def choose(self, mask: str, a: str, b: str) -> str:
-        """Return `a` in the lanes of the mask, `b` elsewhere."""
-        w, t = self.w, self.type
-        mixed = w.let(f"xor {t} {a}, {b}")
-        kept = w.let(f"and {t} {mixed}, {mask}")
-        return w.let(f"xor {t} {kept}, {b}", "chosen")
-
-    def edge(self, value: str, lane: int, bit: int) -> str:
-        """Return the vector with a constant in one lane."""
-        words = [1 << (lane % 64) if k == lane // 64 else 0 for k in range(self.lanes // 64)]
-        if not bit:
-            words = [~word for word in words]
-        signed = [word - (1 << 64) if word >= 1 << 63 else word for word in words]
-        if self.lanes == 64:
-            constant = str(signed[0])
-        else:
-            constant = "<" + ", ".join(f"i64 {word}" for word in signed) + ">"
-        return self.w.let(f"{'or' if bit else 'and'} {self.type} {value}, {constant}", "edge")
-
-
-# ---------------------------------------------------------------- ghosts
-
-
-def ghosts(packed: Packed, stencil: Stencil) -> str:
-    """Return `ghosts(grid, long, rows, columns, stride, ghost)`: fill what lies beyond the cells.
-
-    `grid` points to the first cell; ghost columns follow where there is a second axis.
-    """
-    v = _Vectors(packed.lanes)
-    w, border = v.w, stencil.borders[0]
-    mask = v.load("%long", "0", "long")
-    last = w.let("sub nsw i64 %rows, 1")
-    with w.loop("0", "%ghost", "g") as g, w.loop("0", "%columns", "x") as x:
-        low = w.let(f"sub nsw i64 {last}, {g.var}")
-        shorter = w.let(f"sub nsw i64 {low}, 1")
-        above = v.choose(
-            mask, v.load("%grid", cell(v, low, x.var)), v.load("%grid", cell(v, shorter, x.var))
-        )
-        above = v.rotate(above, up=True)
-        longer = v.add(g.var, 1)
-        below = v.choose(
-            mask,
-            v.rotate(v.load("%grid", cell(v, g.var, x.var)), up=False),
-            v.rotate(v.load("%grid", cell(v, longer, x.var)), up=False),
-        )
-        if not isinstance(border, str):
-            above = v.edge(above, 0, border)
-            below = v.edge(below, packed.lanes - 1, border)
-        top = w.let(f"sub nsw i64 -1, {g.var}")
-        bottom = w.let(f"add nsw i64 %rows, {g.var}")
-        v.store(above, "%grid", cell(v, top, x.var))
-        v.store(below, "%grid", cell(v, bottom, x.var))
-    if len(stencil.borders) > 1:
-        _ghost_columns(v, stencil.borders)
-    names = ("ptr %grid", "ptr %long", "i64 %rows", "i64 %columns", "i64 %stride", "i64 %ghost")
-    return _function("ghosts", names, w)
-
 
 def cell(v: _Vectors, row: str, column: str) -> str:
     """Return the index of a vector."""
     start = v.w.let(f"mul nsw i64 {row}, %stride")
     return v.w.let(f"add nsw i64 {start}, {column}", "cell")
-
-
-def _ghost_columns(v: _Vectors, borders: Sequence[str | int]) -> None:
-    """Add what fills the columns beyond both ends, of the rows beyond the cells too.
-
-    Where a place is outside along both axes, the first axis decides.
-    """
-    w, (outer, border) = v.w, borders
-    first = w.let("sub nsw i64 0, %ghost")
-    end = w.let("add nsw i64 %rows, %ghost")
-    if isinstance(border, str) or isinstance(outer, str) or outer == border:
-        spans: list[tuple[str, str, int | None]] = [(first, end, None)]
-    else:
-        spans = [(first, "0", 0), ("0", "%rows", None), ("%rows", end, v.lanes - 1)]
-    for low, high, lane in spans:
-        with w.loop(low, high, "row") as row, w.loop("0", "%ghost", "k") as k:
-            left = w.let(f"sub nsw i64 -1, {k.var}")
-            right = w.let(f"add nsw i64 %columns, {k.var}")
-            if isinstance(border, str):
-                from_left = w.let(f"add nsw i64 %columns, {left}")
-                a = v.load("%grid", cell(v, row.var, from_left))
-                b = v.load("%grid", cell(v, row.var, k.var))
-            else:
-                a = all_ones(v.lanes) if border else "zeroinitializer" if v.lanes > 64 else "0"
-                if lane is not None and isinstance(outer, int):
-                    a = v.edge(a, lane, outer)
-                b = a
-            v.store(a, "%grid", cell(v, row.var, left))
-            v.store(b, "%grid", cell(v, row.var, right))
 
 
 # ---------------------------------------------------------------- one axis: a register pipeline
@@ -507,7 +407,6 @@ def module(parts: Sequence[str], cpu_width: int) -> str:
 __all__ = [
     "Packed",
     "conversions",
-    "ghosts",
     "module",
     "pipeline",
     "rows_at_once",

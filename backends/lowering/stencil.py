@@ -35,7 +35,7 @@ Offset = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Stencil:
-    """A rule on cells at offsets; `borders` gives per axis `wrap`, or the bit outside.
+    """A rule on cells at offsets; `borders` gives per axis `wrap`, `clamp`, or the bit outside.
 
     `cell` is the rule as a function of one bit for each offset, in order.
     """
@@ -137,6 +137,8 @@ def _offset(load: Op, symbols: Sequence[str], borders: list[set[str | int]]) -> 
             other: Number | None = index.other
             if index.border == "wrap":
                 borders[axis].add("wrap")
+            elif index.border == "clamp":
+                borders[axis].add("clamp")
             elif index.border == "else" and other in (0, 1):
                 borders[axis].add(int(other))
             else:

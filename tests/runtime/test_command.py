@@ -105,13 +105,13 @@ def test_what_a_program_refuses_is_bad_input(
 def test_an_interrupted_run_leaves_nothing(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddc.runtime import grid
+    from ddc.runtime import binding
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     np.save(tmp_path / "grid.npy", np.zeros(40_000, np.uint8))
-    monkeypatch.setattr(grid.PackedGrid, "_pass", interrupted)
+    monkeypatch.setattr(binding.Binding, "advance", interrupted)
     words = [
         "run",
         program,

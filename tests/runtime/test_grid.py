@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ddc import ir
 from ddc.backends.llvm.decompose import decompose
 from ddc.backends.llvm.machine import Cpu, host
 from ddc.backends.llvm.packed import rule_recipe
 from ddc.backends.lowering.stencil import Stencil, stencil_of
-from ddc.runtime import grid
+from ddc.ir.interpreter import run
+from ddc.runtime import layouts
 from ddc.runtime.grid import layout_of, packed_steps, widest
 from tests.backends.c.test_c import LIFE, RULE30
+from tests.backends.stencils import stencils
 
 CPUS = {"sse2": Cpu("x86-64"), "avx2": Cpu("x86-64-v3"), "host": host()}
 
@@ -79,7 +83,7 @@ def test_life_of_any_shape(cpu: str, border: str) -> None:
 
 
 def test_tiles_of_several_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid, "FAR_CACHE", 0)
+    monkeypatch.setattr(layouts, "FAR_CACHE", 0)
     rule = stencil(LIFE.replace("BORDER", "wrap"))
     shape = (widest(host()) * 17 + 100, 333)
     layout = layout_of(rule, shape, widest(host()))
@@ -118,10 +122,8 @@ def test_a_wider_threshold_rule() -> None:
 
 def test_small_shapes_have_no_packed_layout() -> None:
     assert packed_steps(stencil(RULE30), np.zeros(500, np.uint8), 1) is None
-    assert (
-        packed_steps(stencil(LIFE.replace("BORDER", "wrap")), np.zeros((20, 900), np.uint8), 1)
-        is None
-    )
+    life_rule = stencil(LIFE.replace("BORDER", "wrap"))
+    assert packed_steps(life_rule, np.zeros((20, 60), np.uint8), 1) is None
 
 
 @pytest.mark.parametrize(
@@ -159,3 +161,33 @@ def test_decompositions_compute_their_tables() -> None:
                     at = at * 2 + values[name]
                 values[step.name] = step.table[at]
             assert wanted is None or values[result] == wanted
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_random_rules_on_random_shapes(data: st.DataObject) -> None:
+    axes = data.draw(st.integers(1, 3))
+    text = data.draw(stencils(axes=axes, bits=True))
+    for kind in ("wrap", "else 0", "else 1"):
+        if data.draw(st.booleans()):
+            text = text.replace(kind, "clamp")
+    module = ir.parse(text)
+    rule = stencil_of(module)
+    if rule is None:
+        return
+    if axes == 1:
+        shape: tuple[int, ...] = (data.draw(st.integers(4096, 40_000)),)
+    else:
+        longest = data.draw(st.integers(64, 700))
+        rest = [data.draw(st.integers(1, 40)) for _ in range(axes - 1)]
+        rest.insert(data.draw(st.integers(0, axes - 1)), longest)
+        shape = tuple(rest)
+    steps, threads = data.draw(st.integers(1, 14)), data.draw(st.integers(1, 2))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1 << 32)))
+    cells = rng.integers(0, 2, shape, dtype=np.uint8)
+    cpu = CPUS[data.draw(st.sampled_from(sorted(CPUS)))]
+    got = packed_steps(rule, cells, steps, threads, cpu=cpu, cache=False)
+    expected = cells
+    for _ in range(steps):
+        (expected,) = run(module, {"x": expected})
+    assert got is None or np.array_equal(got, expected), (shape, steps)
