@@ -44,6 +44,8 @@ class Machine:
         """Tell whether it adds two numbers, least significant bits first."""
         if len(self.states) != 2 or [v for _, v in self.inputs] != [(0, 1), (0, 1)]:
             return False
+        if self.results != (("yield", 0),):
+            return False
         pairs = list(itertools.product((0, 1), repeat=2))
         carries = all(
             self.following[s][x] == int(a + b + s >= 2)
@@ -55,7 +57,7 @@ class Machine:
             for s in (0, 1)
             for x, (a, b) in enumerate(pairs)
         )
-        return carries and sums and self.results == (("yield", 0),)
+        return carries and sums
 
 
 def machine_of(module: Module) -> Machine | None:
