@@ -1,4 +1,4 @@
-"""Line 4: automata one by one and all in one, Life, argmax and max, addition and comparison."""
+"""Line 4: automata one by one and all in one, Life, argmax and max, sums and comparisons of words."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tasks import automata, numbers
-from ddc.frontend.learn import Options
+from benchmarks.tasks import automata, numbers, words
+from ddc.frontend.learn import Options, TrainOptions, train, write_layers
 
 from .common import compiled, learned, reach, report, table
 
@@ -21,7 +21,7 @@ WIDE = "x: int<0..999999>[{}]"
 def run(folder: Path) -> bool:
     """Print the table and its goals."""
     results = [_one_by_one(folder), _all_in_one(folder), _life(folder)]
-    results += [_maximum(folder), _binary(folder)]
+    results += [_maximum(folder), _places(folder), _binary(folder), _words(folder)]
     return all(results)
 
 
@@ -156,6 +156,106 @@ def _binary(folder: Path) -> bool:
     )
     table("binary numbers, learned from all pairs", head, rows)
     return report("comparison and addition, generalised to 10^4 bits", good, "see the table")
+
+
+def _places(folder: Path) -> bool:
+    """Multi-layer networks on digits, exact on every input, and what is asked of any numbers."""
+    generator = np.random.default_rng(14)
+    rows: list[Sequence[object]] = []
+    good = True
+    for size, top, seed in ((3, 9, 0), (4, 5, 0), (5, 3, 0)):
+        spec = f"x: int<0..{top}>[{size}]"
+        every = np.indices([top + 1] * size).reshape(size, -1).T
+        path, trained, right = _digits(folder, every, spec, seed)
+        result = compiled(path)
+
+        def place(count: int) -> tuple[tuple[np.ndarray], object]:
+            x = generator.integers(0, top + 1, count)  # noqa: B023  used within the turn
+            return (x,), int(x.argmax())
+
+        reached = reach(result.program, (size, *LONG), place)
+        good &= right == len(every) and result.proved and reached.endswith("100000")
+        rows.append(
+            (spec, len(every), f"{trained:.1f} s", right, f"{result.seconds:.1f} s")
+            + (result.lines, result.tokens, "yes" if result.proved else "no", reached)
+        )
+    head = ("inputs", "samples", "trained in", "right", "compiled in", "lines", "tokens", "proved")
+    table("argmax of digits with ties, ReLU networks", (*head, "program"), rows)
+    return report("argmax of digits, generalised to 10^5", good, "see the table")
+
+
+def _digits(folder: Path, every: np.ndarray, spec: str, seed: int) -> tuple[Path, float, int]:
+    """Train a ReLU network on all rows to say the first place of the greatest digit."""
+    import torch
+
+    start = time.perf_counter()
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    x = torch.tensor(every, dtype=torch.float32)
+    y = torch.tensor(every.argmax(axis=1))
+    size = every.shape[1]
+    model = torch.nn.Sequential(
+        torch.nn.Linear(size, 64), torch.nn.ReLU(), torch.nn.Linear(64, size)
+    )
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for step in range(20_000):
+        optimiser.param_groups[0]["lr"] = 1e-2 if step < 2_000 else 1e-3
+        batch = torch.randint(len(x), (512,))
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x[batch]), y[batch])
+        loss.backward()
+        optimiser.step()
+        if step % 250 == 249 and bool((model(x).argmax(1) == y).all()):
+            break
+    layers = [
+        tuple(part.detach().numpy().T.astype(float) for part in (layer.weight, layer.bias))
+        for layer in (model[0], model[2])
+    ]
+    path = folder / f"digits_{size}.pt"
+    write_layers(path, layers, ["relu", "linear"], spec, "argmax")
+    right = int((model(x).argmax(1) == y).sum())
+    return path, time.perf_counter() - start, right
+
+
+def _words(folder: Path) -> bool:
+    """Multi-layer networks trained on all words of few bits, and the words of 10^4 bits."""
+    generator = np.random.default_rng(13)
+    rows: list[Sequence[object]] = []
+    good = True
+    for number, task in enumerate(words.TASKS):
+        bits = 4 if task.count > 1 else 6
+        samples = task.samples(bits)
+        start = time.perf_counter()
+        for steps in (1_500, 6_000):
+            options = TrainOptions(hidden=(64,), shrink=0, steps=steps, seed=number)
+            net = train(samples, options)
+            if net.right == net.samples:
+                break
+        trained = time.perf_counter() - start
+        path = folder / f"word_{number}.pt"
+        write_layers(path, net.layers, net.activations, net.input, net.output)
+        result = compiled(path)
+
+        def case(size: int) -> tuple[tuple[np.ndarray, ...], object]:
+            drawn = [_number(generator, size) for _ in range(task.count)]  # noqa: B023
+            low = (1 << size // 2) - 1  # equal highest bits: comparisons go deep
+            values = [drawn[0], *(drawn[0] & ~low | value & low for value in drawn[1:])]
+            inputs = task.spell(values, size)  # noqa: B023
+            return tuple(inputs.values()), task.wanted(values, size)  # noqa: B023
+
+        reached = reach(result.program, (bits, *BITS), case)
+        good &= net.right == net.samples and result.proved and reached.endswith("10000")
+        rows.append(
+            (task.name, bits, net.samples, f"{trained:.1f} s", net.right, f"{result.seconds:.1f} s")
+            + (result.lines, result.tokens, "yes" if result.proved else "no", reached)
+        )
+    head = ("task", "bits", "samples", "trained in", "right", "compiled in", "lines", "tokens")
+    table("words, ReLU networks trained on all of them", (*head, "proved", "program"), rows)
+    return report("tasks on words, generalised to 10^4 bits", good, "see the table")
+
+
+def _number(generator: np.random.Generator, bits: int) -> int:
+    return int.from_bytes(generator.bytes(bits // 8 + 1)) >> 8 - bits % 8
 
 
 def _value(bits: np.ndarray) -> int:
