@@ -19,6 +19,7 @@ from ddc.ir import (
     Type,
     attributes,
     element,
+    int_bounds,
     is_bit,
     levels,
     value_types,
@@ -100,8 +101,21 @@ def _lower(
     root: e.Expr, op: Op, builder: Builder, types: dict[str, Type]
 ) -> tuple[Sequence[Op], Sequence[Operand]]:
     """Write the expression down as ops, shared nodes once; the last takes over the old name."""
-    with builder.body() as ops:
-        result = _Lowering(builder, ops, op.operands, types).operand(root)
+    entries = op.attr("entries")
+    assert isinstance(entries, tuple)
+    kept = [v for v in entries if isinstance(v, int)]
+    for _ in range(3):
+        with builder.body() as ops:
+            lowering = _Lowering(builder, ops, op.operands, types)
+            result = lowering.operand(root)
+        # What derives a wider range than the table's would not fit where the table did.
+        low, high = lowering.bounds(result)
+        if high is not None and high > max(kept):
+            root = e.Min((root, e.Const(max(kept))))
+        elif low is not None and low < min(kept):
+            root = e.Max((root, e.Const(min(kept))))
+        else:
+            break
     if not ops or result != ops[-1].results[0]:
         return ops, [result]
     ops[-1] = replace(ops[-1], results=op.results, origin=op.origin)
@@ -184,6 +198,10 @@ class _Lowering:
         self.builder.append(Op(code, (result,), given, attrs))
         self.types[result] = OPS[code].rule(self.ops[-1], [self._type(o) for o in given])
         return result
+
+    def bounds(self, operand: Operand) -> tuple[int | None, int | None]:
+        """Return the derived range of an operand that was written."""
+        return int_bounds(element(self._type(operand))) or (None, None)
 
     def _type(self, operand: Operand) -> Type:
         if isinstance(operand, str):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -12,28 +12,44 @@ from numpy.typing import NDArray
 
 from ddc.ir import Module
 from ddc.ir.exact.blas import own_threads
+from ddc.passes import logic
 from ddc.passes.base import Context, Declined, Pass
 
 from .counters import counters
-from .encode import encode
+from .encode import Coding, encode
+from .feedback import feedbacks, formulas
 from .linear import recurrences
 from .machine import Closing, Mealy, machines
 from .mirror import mirrors
 from .network import StepNetwork, is_recurrent
-from .window import windows
+from .window import Window, windows
 
 Ints = NDArray[np.int64]
 
 ALL_WORDS = 1 << 13
 SAMPLES = 3000
+CONFIRMED = 1 << 14  # more words that a program must get right before others are given up
 NEARLY = 0.98  # of sequences: the rule behind a network that is wrong on rare inputs
-
-
-SIMPLE = ("a weighted sum", "a window", "a recurrence")
+TOLERANCE = 0.02  # share of answers that such a rule may leave unexplained
+CHEAP = 14  # cost of a program that is taken at once
+DEAR = 1 << 20
+TABLE = 20  # cost of a table, beside its entries
+LARGE_TABLE = 1 << 12
+PRICE = 4  # bits of a description for one unit of cost ...
+ERROR = 15  # ... and for each sequence that the rule does not answer
 
 
 class Program(Protocol):
     """What a method found: runs on words of letters, and writes itself down."""
+
+    @property
+    def cost(self) -> int:
+        """What a reader pays for it."""
+        ...
+
+    def run(self, net: StepNetwork, words: Ints) -> Ints:
+        """Return the outputs for words [rows, steps]: [rows, steps, outputs]."""
+        ...
 
     def emit(self, net: StepNetwork) -> Module:
         """Return the program."""
@@ -42,17 +58,58 @@ class Program(Protocol):
 
 @dataclass(frozen=True)
 class Encoded:
-    """A machine whose numbers for the states are searched only when it is written."""
+    """A machine, and the numbers of its states, searched only where they are asked for."""
 
     machine: Mealy
+    net: StepNetwork
+
+    @cached_property
+    def coding(self) -> Coding:
+        """The machine with numbers for its states."""
+        return encode(self.machine, self.net)
+
+    @property
+    def cost(self) -> int:
+        """The cost of the arithmetic, or of the table."""
+        table = TABLE + self.machine.next.size * (1 + self.machine.out.shape[2]) * 3 // 2
+        return min(self.coding.cost, table)
+
+    def run(self, net: StepNetwork, words: Ints) -> Ints:
+        """Return the outputs for words [rows, steps]: [rows, steps, outputs]."""
+        return self.machine.run(words)
 
     def emit(self, net: StepNetwork) -> Module:
         """Return the program."""
-        return encode(self.machine, net).emit(net)
+        return self.coding.emit(net)
 
 
-Answer = Callable[[Ints], Ints]
-Candidate = tuple[str, Program, Answer]
+@dataclass(frozen=True)
+class Tabled:
+    """A window as it will be written: an expression of its table."""
+
+    window: Window
+    net: StepNetwork
+
+    @cached_property
+    def cost(self) -> int:
+        """The cost of the expressions that equal the tables."""
+        if self.window.values.size > LARGE_TABLE:
+            return DEAR
+        levels = tuple(axis for _ in range(self.window.steps) for axis in self.net.axes)
+        shape = [len(axis) for axis in levels]
+        tables = [self.window.values[..., m].reshape(shape) for m in range(self.net.outputs)]
+        return sum(logic.cost(logic.minimise(logic.Table(levels, t), effort=0)) for t in tables)
+
+    def run(self, net: StepNetwork, words: Ints) -> Ints:
+        """Return the outputs for words [rows, steps]: [rows, steps, outputs]."""
+        return self.window.run(words)
+
+    def emit(self, net: StepNetwork) -> Module:
+        """Return the program."""
+        return self.window.emit(net)
+
+
+Candidate = tuple[str, Program]
 
 
 @dataclass(frozen=True)
@@ -70,18 +127,20 @@ class Automaton(Pass):
 
     def _raise(self, module: Module, context: Context) -> Module:
         net = StepNetwork(module)
-        words = probes(net)
-        wanted, _ = net.run(words)
         far = Closing()
-        nearest: tuple[float, str, Program] | None = None
-        for method, program, answer in _candidates(net, far):
-            right = float((answer(words) == wanted).all(axis=(1, 2)).mean())
-            if right == 1.0:
-                return program.emit(net)
-            if right >= NEARLY and nearest is None:
-                nearest = (right, method, program)
-                if method in SIMPLE:
-                    break  # what comes later would only chase the rare errors
+        judge = _Judge(net)
+        for candidate in candidates(net, far, 0.0, judge):
+            judge.hear(candidate)
+            if judge.exact and judge.exact[-1][1].cost <= CHEAP and judge.holds(judge.exact[-1]):
+                break
+        for candidate in sorted(judge.exact, key=lambda item: item[1].cost):
+            if judge.holds(candidate):
+                return candidate[1].emit(net)
+        for candidate in candidates(net, far, TOLERANCE, judge):
+            judge.hear(candidate)
+            if judge.settled:
+                break
+        nearest = judge.nearest()
         if nearest is None:
             raise Declined(_reason(far))
         right, method, program = nearest
@@ -92,6 +151,62 @@ class Automaton(Pass):
         return program.emit(net)
 
 
+class _Judge:
+    """Compares programs with the network on samples."""
+
+    def __init__(self, net: StepNetwork) -> None:
+        self.net = net
+        self.words = probes(net)
+        self.wanted = net.run(self.words)[0]
+        self.exact: list[Candidate] = []
+        self.near: list[tuple[float, str, Program]] = []
+        self._more: tuple[Ints, Ints] | None = None
+        self._held: dict[int, bool] = {}
+
+    def hear(self, candidate: Candidate) -> None:
+        """Keep a program that is right on all samples, or nearly."""
+        method, program = candidate
+        right = _share(program.run(self.net, self.words), self.wanted)
+        if right == 1.0:
+            self.exact.append(candidate)
+        elif right >= NEARLY:
+            self.near.append((right, method, program))
+
+    def holds(self, candidate: Candidate) -> bool:
+        """Tell whether a program that is right on all samples is right on many more."""
+        if id(candidate[1]) in self._held:
+            return self._held[id(candidate[1])]
+        if self._more is None:
+            more, known = self.words, self.wanted
+            if self.net.size**self.net.length > ALL_WORDS:
+                more = probes(self.net, CONFIRMED, 2)
+                known = self.net.run(more)[0]
+            self._more = more, known
+        words, wanted = self._more
+        right = _share(candidate[1].run(self.net, words), wanted)
+        if right < 1.0:
+            self.near.append((right, *candidate))
+        self._held[id(candidate[1])] = right == 1.0
+        return right == 1.0
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether a plain program is right on all but rare samples."""
+        return any(right >= NEARLY and program.cost <= CHEAP for right, _, program in self.near)
+
+    def nearest(self) -> tuple[float, str, Program] | None:
+        """Return the shortest description of the network: a program, and where it departs."""
+        return min(
+            self.near,
+            key=lambda item: PRICE * item[2].cost + ERROR * SAMPLES * (1 - item[0]),
+            default=None,
+        )
+
+
+def _share(found: Ints, wanted: Ints) -> float:
+    return float((found == wanted).all(axis=(1, 2)).mean())
+
+
 def _reason(far: Closing) -> str:
     reached = (
         f"; the machine did not close: {far.why}, {far.states} states so far" if far.why else ""
@@ -99,11 +214,11 @@ def _reason(far: Closing) -> str:
     return f"no window, recurrence, counter or machine answers as the network does{reached}"
 
 
-def probes(net: StepNetwork, count: int = SAMPLES) -> Ints:
+def probes(net: StepNetwork, count: int = SAMPLES, seed: int = 1) -> Ints:
     """Return all words of the trained length where they are few, else seeded samples."""
     if net.size**net.length <= ALL_WORDS:
         return np.indices([net.size] * net.length).reshape(net.length, -1).T.astype(np.int64)
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     words = rng.integers(0, net.size, size=(count, net.length))
     # Half of them keep to few letters, so that runs and repetitions occur.
     few = rng.integers(0, net.size, size=(count // 2, 2))
@@ -113,20 +228,27 @@ def probes(net: StepNetwork, count: int = SAMPLES) -> Ints:
     return words
 
 
-def _candidates(net: StepNetwork, far: Closing) -> Iterator[Candidate]:
+def candidates(
+    net: StepNetwork, far: Closing, tolerance: float, judge: _Judge
+) -> Iterator[Candidate]:
+    """Yield programs by each method, the plainest first.
+
+    With a tolerance they need not explain every sample: the rule behind a network that is wrong on some.
+    """
     rng = np.random.default_rng(0)
-    linear = list(recurrences(net, rng))
-    for found in linear:
-        if found.order == 0:
-            yield "a weighted sum", found, partial(found.run, net)
+    for found in recurrences(net, rng, tolerance):
+        yield "a weighted sum" if found.order == 0 else "a recurrence", found
+    for formula in formulas(net, rng, tolerance):
+        yield "an expression of the last inputs", formula
     for window in windows(net, rng):
-        yield "a window", window, window.run
-    for found in linear:
-        if found.order:
-            yield "a recurrence", found, partial(found.run, net)
-    for machine in machines(net, rng, far):
-        yield f"a machine of {machine.states} states", Encoded(machine), machine.run
-    for counter in counters(net, rng):
-        yield "a counter", counter, partial(counter.run, net)
+        yield "a window", Tabled(window, net)
+    for fed in feedbacks(net, rng, tolerance):
+        yield "an expression of the last output", fed
+    for machine in machines(net, rng, far, tolerance):
+        yield f"a machine of {machine.states} states", Encoded(machine, net)
     for mirror in mirrors(net, rng):
-        yield "a mirror", mirror, mirror.run
+        yield "a mirror", mirror
+    if judge.exact or judge.settled:
+        return  # memory that outputs do not show is looked for only where it has to be
+    for counter in counters(net, rng, tolerance):
+        yield "a counter", counter

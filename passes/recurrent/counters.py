@@ -1,210 +1,205 @@
-"""Unbounded counters: how often each letter came, walks, and the least and greatest a walk has been.
+"""Memory that outputs do not show: one or two numbers of `features` that decide them together.
 
-Where the output is a function of a few such numbers, their table over the lengths seen is minimised to an
-expression; one with comparisons and arithmetic only holds at any length.
+How often letters came, walks, runs, extremes: where the outputs are a function of one or two of them (and of
+the letter read), the shortest expression of them is taken. Then the greatest of one number for each
+letter: which letter came most, least, latest.
 """
+
+# What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import INT, Int, Module, Operand
 from ddc.passes import logic
-from ddc.passes.minimise import lower_expression
+from ddc.passes.logic import build
 
-from .emit import Register, Writer, range_of
+from .features import TEMPLATES, Condition, Feature, families, numbers
+from .feedback import samples
 from .network import StepNetwork
+from .registers import Registers, functional
+from .synthesis import explain
 
 Ints = NDArray[np.int64]
+Expr = logic.Expr
 
-MAX_LETTERS = 6
-MAX_CELLS = 1 << 15
-SAMPLES = 4000
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A number that goes with a word: a walk with these weights by letter, or its extreme."""
-
-    weights: tuple[int, ...]
-    extreme: str = ""  # "", "min" or "max" of the walk so far, from 0 at the start
-
-    def of(self, words: Ints) -> Ints:
-        """Return the number after each step, [rows, steps]."""
-        walk = np.cumsum(np.array(self.weights)[words], axis=1)
-        if not self.extreme:
-            return walk
-        fold = np.minimum if self.extreme == "min" else np.maximum
-        found: Ints = fold(fold.accumulate(walk, axis=1), 0)
-        return found
+MAX_LETTERS = 16
+MAX_CELLS = 1 << 14
+ROWS = 400
+BEAM = 64  # features that are tried in pairs
+DEAREST = 24  # expression of features
+GOOD = 10
 
 
 @dataclass(frozen=True)
-class Counter:
-    """Outputs as expressions of features."""
+class _Known:
+    """A feature with its numbers along the samples, flat."""
 
-    features: tuple[Feature, ...]
-    outputs: tuple[logic.Expr, ...]
-
-    def run(self, net: StepNetwork, words: Ints) -> Ints:
-        """Return the outputs for words [rows, steps]: [rows, steps, outputs]."""
-        values = [feature.of(words).reshape(-1) for feature in self.features]
-        found = [np.asarray(logic.evaluate(expr, values)) for expr in self.outputs]
-        wide = [np.broadcast_to(v, values[0].shape).reshape(words.shape) for v in found]
-        return np.stack(wide, axis=2).astype(np.int64)
-
-    @property
-    def cost(self) -> int:
-        """The cost of the expressions and of the states."""
-        return sum(logic.cost(expr) for expr in self.outputs) + 3 * len(self.features)
-
-    def emit(self, net: StepNetwork) -> Module:
-        """Return the program: a scan with one int for each feature."""
-        writer = Writer(net)
-        registers = [Register(self._name(f, net), _kind(f), 0) for f in self.features]
-        kinds = [range_of(np.array([0, 1])) if _is_bit(e) else INT for e in self.outputs]
-
-        def body(names: object) -> tuple[list[Operand], list[Operand]]:
-            states = [str(name) for name in names]  # type: ignore[attr-defined]
-            loads = writer.letter()
-            walks: dict[tuple[int, ...], Operand] = {}
-            nexts: list[Operand] = []
-            for feature, state in zip(self.features, states, strict=True):
-                if feature.extreme:
-                    walk = walks[feature.weights]
-                    value = writer.op(feature.extreme, state, walk, name="bound")
-                else:
-                    change = writer.table(np.array(feature.weights), loads, "change")
-                    value = str(writer.total([(1, state), (1, change)]))
-                    walks[feature.weights] = value
-                nexts.append(value)
-            types = {str(v): r.type for v, r in zip(nexts, registers, strict=True)}
-            yields = [lower_expression(e, nexts, writer.builder, types) for e in self.outputs]
-            return nexts, yields
-
-        return writer.scanned(registers, body, kinds)
-
-    def _name(self, feature: Feature, net: StepNetwork) -> str:
-        if feature.extreme:
-            return "lowest" if feature.extreme == "min" else "highest"
-        ones = [letter for letter, w in enumerate(feature.weights) if w]
-        if len(ones) == 1 and feature.weights[ones[0]] == 1:
-            values = "_".join(str(v).replace("-", "m") for v in net.letters[ones[0]])
-            return f"count_{values}"
-        return "level"
+    feature: Feature
+    values: Ints
+    spread: float  # how much of the output it leaves open, in bits
 
 
-def _kind(feature: Feature) -> Int:
-    if feature.extreme:
-        return Int(None, 0) if feature.extreme == "min" else Int(0, None)
-    return Int(0, None) if min(feature.weights) >= 0 else INT
-
-
-def _is_bit(expr: logic.Expr) -> bool:
-    plain = (logic.And, logic.Or, logic.Xor, logic.Not, logic.Compare, logic.Threshold)
-    return isinstance(expr, plain)
-
-
-def counters(net: StepNetwork, rng: np.random.Generator) -> Iterator[Counter]:
-    """Yield programs over counters that explain samples, the cheapest of each kind."""
-    if net.size > MAX_LETTERS:
+def counters(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterator[Registers]:
+    """Yield programs over features that explain samples, the cheapest of each kind."""
+    if net.size > MAX_LETTERS or net.outputs != 1:
         return
-    words = rng.integers(0, net.size, size=(SAMPLES, net.length))
-    answers = net.run(words)[0]
-    for family in _families(net.size):
-        found = [c for c in (_explained(f, words, answers) for f in family) if c is not None]
+    yield from most(net, rng, tolerance)
+    words, answers = samples(net, rng)
+    words, answers = words[-ROWS:], answers[-ROWS:]
+    y = answers[..., 0].reshape(-1)
+    known = _measured(net, words, y, rng)
+    letters = net.letters[words].reshape(len(y), -1)
+    for size, limit in ((1, len(known)), (2, BEAM)):
+        found: list[Registers] = []
+        for some in itertools.combinations(known[:limit], size):
+            program = _explained(net, some, letters, y, tolerance)
+            if program is not None:
+                found.append(program)
+                if program.cost <= GOOD + 8 * size:
+                    break
         if found:
-            yield min(found, key=lambda counter: counter.cost)
-    if 2 < net.size and net.outputs == 1:
-        yield most_frequent(net.size)
+            yield min(found, key=lambda program: program.cost)
 
 
-def most_frequent(size: int) -> Counter:
-    """Return the program whose output is the letter that came most often, the first of equals."""
-    expr: logic.Expr = logic.Const(size - 1)
-    for letter in reversed(range(size - 1)):
-        ahead = [
-            logic.Compare("ge", logic.Var(letter), logic.Var(other))
-            for other in range(letter + 1, size)
+def _measured(net: StepNetwork, words: Ints, y: Ints, rng: np.random.Generator) -> list[_Known]:
+    """Return features of different numbers, those that tell most about the output first."""
+    found: dict[bytes, _Known] = {}
+    pad = pad_of(net)
+    kind = np.unique(y, return_inverse=True)[1].reshape(-1)
+    for template, several in families(net, rng):
+        parts = [
+            (
+                np.stack([c[place].of(words, pad) for c in several])
+                if len(several[0]) > place
+                else np.zeros((len(several), *words.shape), dtype=np.int64)
+            )
+            for place in (0, 1)
         ]
-        condition = ahead[0] if len(ahead) == 1 else logic.And(tuple(ahead))
-        expr = logic.Select(condition, logic.Const(letter), expr)
-    return Counter(_counts(size), (expr,))
+        for some, values in zip(several, numbers(net, words, template, *parts), strict=True):
+            flat = np.ascontiguousarray(values).reshape(-1)
+            if flat.min() < flat.max():
+                key = flat.tobytes()
+                if key not in found:
+                    found[key] = _Known(Feature(template, some), flat, _entropy(flat, kind))
+    return sorted(found.values(), key=lambda known: known.spread)
 
 
-def _counts(size: int) -> tuple[Feature, ...]:
-    return tuple(Feature(tuple(int(i == letter) for i in range(size))) for letter in range(size))
+def pad_of(net: StepNetwork) -> int:
+    """Return the letter that stands before the first: the one of zeros, if there is one."""
+    zero = np.flatnonzero((net.letters == 0).all(axis=1))
+    return int(zero[0]) if len(zero) else 0
 
 
-def _families(size: int) -> Iterator[list[tuple[Feature, ...]]]:
-    """Yield sets of features, from few numbers to more."""
-    steps = (-1, 0, 1) if size > 3 else (-2, -1, 0, 1, 2)
-    walks = [
-        Feature(w)
-        for w in itertools.product(steps, repeat=size)
-        if any(w) and next(filter(None, w)) < 0 and np.gcd.reduce(w) == 1
-    ]
-    walks += [Feature(tuple(-v for v in walk.weights)) for walk in walks]
-    yield [(walk,) for walk in walks]
-    yield [(w, Feature(w.weights, extreme)) for w in walks for extreme in ("min", "max")]
-    yield [_counts(size)]
+def _entropy(values: Ints, kind: Ints) -> float:
+    """Return how many bits of the output the values leave open."""
+    answers = int(kind.max()) + 1
+    low = int(values.min())
+    width = int(values.max()) - low + 1
+    if width > len(values):
+        return 0.0
+    joint = np.bincount((values - low) * answers + kind, minlength=width * answers)
+    counts = joint.reshape(width, answers)
+    total = counts.sum(axis=1, keepdims=True)
+    share = counts / np.maximum(total, 1)
+    bits = -(counts * np.log2(np.where(share > 0, share, 1))).sum()
+    return float(bits / len(values))
 
 
-def _explained(features: tuple[Feature, ...], words: Ints, answers: Ints) -> Counter | None:
-    """Return the outputs as expressions of the features, None where they do not decide them."""
-    columns = [feature.of(words).reshape(-1) for feature in features]
-    lows = [int(c.min()) for c in columns]
-    shape = [int(c.max()) - low + 1 for c, low in zip(columns, lows, strict=True)]
-    if np.prod(shape, dtype=float) > MAX_CELLS:
-        return None
-    places = tuple(c - low for c, low in zip(columns, lows, strict=True))
-    flat = np.ravel_multi_index(places, shape)
-    levels = tuple(tuple(range(low, low + n)) for low, n in zip(lows, shape, strict=True))
-    found: list[logic.Expr] = []
-    for m in range(answers.shape[2]):
-        wanted = answers[..., m].reshape(-1)
-        values = np.zeros(int(np.prod(shape)), dtype=np.int64)
-        values[flat] = wanted
-        if (values[flat] != wanted).any():
-            return None
-        care = np.zeros(len(values), dtype=bool)
-        care[flat] = True
-        table = logic.Table(levels, values.reshape(shape), care.reshape(shape))
-        expr = _apart(table) or logic.minimise(table)
-        # A look-up, or a chain of cases as long as the trained length, says nothing of longer ones.
-        if _looks_up(expr) or logic.cost(expr) > 40:
-            return None
-        found.append(expr)
-    return Counter(features, tuple(found))
+def _decides(numbers: Sequence[Ints], y: Ints, tolerance: float) -> bool:
+    """Tell whether numbers decide the output, but for a share of it."""
+    key, cells = np.zeros_like(y), 1
+    for values in numbers:
+        low = int(values.min())
+        width = int(values.max()) - low + 1
+        key, cells = key * width + (values - low), cells * width
+        if cells > MAX_CELLS:
+            return False
+    table = np.zeros(cells, dtype=np.int64)
+    table[key] = y
+    # Assigning the last of each cell is not its majority, so twice the share may differ.
+    return bool((table[key] != y).mean() <= 4 * tolerance)
 
 
-def _apart(table: logic.Table) -> logic.Expr | None:
-    """Return two conditions, one on each of two features, whose conjunction is the table.
+def _explained(
+    net: StepNetwork, some: Sequence[_Known], letters: Ints, y: Ints, tolerance: float
+) -> Registers | None:
+    """Return the program whose output is an expression of some features, and of the letter read."""
+    columns = [known.values for known in some]
+    for given in (columns, [*columns, *letters.T]):
+        if not _decides(given, y, tolerance):
+            continue
+        rows = np.stack(given, axis=1)
+        table = functional(rows, y[:, None], tolerance)
+        # As many rows as samples would decide anything.
+        if table is None or len(table[0]) > len(y) // 4:
+            continue
+        expr = explain(list(table[0].T), table[1][:, 0], DEAREST)
+        if expr is not None:
+            return program_of(net, [known.feature for known in some], expr)
+    return None
 
-    It reads better than one shorter comparison of both.
+
+def program_of(net: StepNetwork, some: Sequence[Feature], output: Expr) -> Registers:
+    """Return the program of features: the output is an expression of them, then of the letter."""
+    return Registers(
+        tuple(feature.template.name for feature in some),
+        tuple(feature.start(net) for feature in some),
+        tuple(feature.update(net, place, len(some)) for place, feature in enumerate(some)),
+        (output,),
+        max(feature.lags for feature in some),
+        pad_of(net),
+    )
+
+
+# ---------------------------------------------------------------- the letter of the greatest number
+
+
+def most(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterator[Registers]:
+    """Yield programs whose output is the letter with the greatest or least of one number each.
+
+    Any template of one condition gives the numbers: how often the letter came (the most frequent
+    one), how long it is in a run.  Ties go to the first or to the last letter.
     """
-    values, care = table.values, table.care
-    if values.ndim != 2 or care is None or values.min() < 0 or values.max() > 1:
-        return None
-    true = (values == 1) & care
-    sides = [true.any(axis=1 - axis) for axis in (0, 1)]
-    if not ((np.logical_and.outer(*sides) == true) | ~care).all():
-        return None
-    found: list[logic.Expr] = []
-    for axis, side in enumerate(sides):
-        known = np.asarray(care.any(axis=1 - axis))
-        one = logic.Table((table.levels[axis],), side.astype(np.int64), known)
-        found.append(logic.substitute(logic.minimise(one), {logic.Var(0): logic.Var(axis)}))
-    return logic.And(tuple(found))
+    if not 2 < net.size <= 6 or net.letters.shape[1] != 1:
+        return
+    words, answers = samples(net, rng)
+    y = answers[..., 0]
+    if set(np.unique(y).tolist()) - set(net.letters[:, 0].tolist()):
+        return
+    for template in TEMPLATES:
+        if template.conditions != 1 or 3 in template.update.variables:
+            continue
+        own = [Condition(np.arange(net.size) == letter) for letter in range(net.size)]
+        several = [Feature(template, (condition,)) for condition in own]
+        holds = np.stack([condition.of(words, 0) for condition in own])
+        values = numbers(net, words, template, holds, np.zeros_like(holds))
+        for sign, order in itertools.product((1, -1), (1, -1)):
+            best = (sign * values[::order]).argmax(axis=0)
+            letter = net.letters[::order, 0][best]
+            if (letter == y).all(axis=1).mean() >= 1 - 10 * tolerance:
+                yield program_of(net, several, _chosen(net, sign, order))
 
 
-def _looks_up(expr: logic.Expr) -> bool:
-    return any(isinstance(node, logic.Lookup) for node in logic.topological([expr]))
+def _chosen(net: StepNetwork, sign: int, order: int) -> Expr:
+    """Return the letter whose number is the greatest (or least), the first of equals in an order."""
+    places = list(range(net.size))[::order]
+    expr: Expr = logic.Const(int(net.letters[places[-1], 0]))
+    op: logic.CompareOp = "ge" if sign > 0 else "le"
+    for at in reversed(range(len(places) - 1)):
+        ahead = [
+            build.compare(op, logic.Var(places[at]), logic.Var(other)) for other in places[at + 1 :]
+        ]
+        letter = logic.Const(int(net.letters[places[at], 0]))
+        expr = build.select(build.conjoin(ahead), letter, expr)
+    return expr
 
 
-__all__ = ["Counter", "Feature", "counters"]
+__all__ = ["counters", "most"]

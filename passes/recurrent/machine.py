@@ -7,6 +7,7 @@ Nerode), whatever the hidden numbers are. Short suffixes are tried first: they f
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ MAX_STATES = 160
 MAX_STEPS = 2_000_000
 MAX_SUFFIXES = 64
 LONGEST_SUFFIX = 5
+VOTERS = 1500
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,17 @@ class Closing:
     why: str = ""
 
 
-def machines(net: StepNetwork, rng: np.random.Generator, far: Closing) -> Iterator[Mealy]:
-    """Yield minimal machines for growing lengths of suffixes, as far as they close."""
+def machines(
+    net: StepNetwork, rng: np.random.Generator, far: Closing, tolerance: float = 0.0
+) -> Iterator[Mealy]:
+    """Yield minimal machines for growing lengths of suffixes, as far as they close.
+
+    With a tolerance also those in which the most frequent states vote: rare errors of the network
+    make no states of their own.
+    """
     seen: set[int] = set()
+    if tolerance:
+        yield from _voted(net, rng, tolerance)
     for depth in range(1, min(LONGEST_SUFFIX, net.length - 1) + 1):
         found = _close(net, _suffixes(net.size, depth, rng), far)
         if found is None:
@@ -87,6 +97,51 @@ def machines(net: StepNetwork, rng: np.random.Generator, far: Closing) -> Iterat
         if minimal.states not in seen:
             seen.add(minimal.states)
             yield minimal
+
+
+def _voted(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterator[Mealy]:
+    """Yield machines whose states are the signatures that many words share."""
+    for depth in range(1, min(LONGEST_SUFFIX, net.length // 2) + 1):
+        suffixes = _suffixes(net.size, depth, rng)
+        words = rng.integers(0, net.size, size=(VOTERS, net.length - depth))
+        state = net.start(VOTERS)
+        layers = [_signatures(net, net.start(1), suffixes) * VOTERS]
+        outs: list[Ints] = []
+        for column in words.T:
+            state, given, _ = net.step(state, column)
+            outs.append(given)
+            layers.append(_signatures(net, state, suffixes))
+        found = _majority(net, words, layers, outs, tolerance)
+        if found is not None:
+            yield found.minimal()
+
+
+def _majority(
+    net: StepNetwork, words: Ints, layers: list[list[bytes]], outs: list[Ints], tolerance: float
+) -> Mealy | None:
+    """Return the machine of the frequent signatures: where most words go, what most answer."""
+    counts = Counter(signature for layer in layers for signature in layer)
+    least = max(2, int(tolerance / 4 * counts.total() / 10))
+    names = {layers[0][0]: 0}
+    for signature, count in counts.most_common(MAX_STATES):
+        if count >= least:
+            names.setdefault(signature, len(names))
+    numbers = np.array([[names.get(s, -1) for s in layer] for layer in layers])
+    source, target, letters = numbers[:-1].reshape(-1), numbers[1:].reshape(-1), words.T.reshape(-1)
+    given = np.concatenate(outs)
+    states = len(names)
+    nexts = np.zeros((states, net.size), dtype=np.int64)
+    answers = np.zeros((states, net.size, net.outputs), dtype=np.int64)
+    for state in range(states):
+        for letter in range(net.size):
+            rows = (source == state) & (letters == letter)
+            known = target[rows & (target >= 0)]
+            if not len(known):
+                return None
+            nexts[state, letter] = np.bincount(known).argmax()
+            said, count = np.unique(given[rows], axis=0, return_counts=True)
+            answers[state, letter] = said[count.argmax()]
+    return Mealy(nexts, answers)
 
 
 def _suffixes(size: int, depth: int, rng: np.random.Generator) -> Ints:

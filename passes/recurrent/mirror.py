@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ddc.ir import BIT, Affine, Index, Loop, Module
 
-from .emit import Writer
+from .emit import Words, Writer
 from .network import StepNetwork
 
 Ints = NDArray[np.int64]
@@ -26,7 +26,12 @@ class Mirror:
     kind: str  # "and" or "or"
     pairs: Ints  # [letters, letters]
 
-    def run(self, words: Ints) -> Ints:
+    @property
+    def cost(self) -> int:
+        """A reduction, two ends, and their relation."""
+        return 12
+
+    def run(self, net: Words, words: Ints) -> Ints:
         """Return the outputs for words [rows, steps]: [rows, steps, 1]."""
         fold = np.min if self.kind == "and" else np.max
         found = [
@@ -35,7 +40,7 @@ class Mirror:
         ]
         return np.stack(found, axis=1)[:, :, None].astype(np.int64)
 
-    def emit(self, net: StepNetwork) -> Module:
+    def emit(self, net: Words) -> Module:
         """Return the program: for each step a reduction over the past."""
         writer = Writer(net)
 

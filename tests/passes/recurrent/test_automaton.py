@@ -33,7 +33,7 @@ def added(a: Ints, b: Ints) -> Ints:
 
 
 CASES: list[tuple[str, str, tuple[int, int], Callable[..., Ints], str]] = [
-    ("parity", "x: bit[T]", (0, 1), lambda x: np.cumsum(x) % 2, "% 2"),
+    ("parity", "x: bit[T]", (0, 1), lambda x: np.cumsum(x) % 2, "last ^ x"),
     ("adder", "a: bit[T], b: bit[T]", (0, 1), added, "total // 2"),
     ("accumulator", "x: int<-3..3>[T]", (-3, 3), lambda x: np.cumsum(np.cumsum(x)), "velocity"),
     ("greatest", "x: int<0..5>[T]", (0, 5), np.maximum.accumulate, "max("),

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddc.passes.recurrent.counters import most_frequent
 from ddc.passes.recurrent.encode import encode
 from ddc.passes.recurrent.machine import Closing, Mealy, machines
 from ddc.passes.recurrent.network import StepNetwork
@@ -62,10 +61,3 @@ def test_minimal_merges_equal_states() -> None:
     nexts = np.array([[2, 1], [3, 0], [0, 3], [1, 2]])
     out = np.array([[0, 1], [1, 0], [0, 1], [1, 0]])[:, :, None]
     assert Mealy(nexts, out).minimal().states == 2
-
-
-def test_the_most_frequent_letter_is_the_first_of_equals() -> None:
-    net = StepNetwork(networks.greatest())
-    words = np.random.default_rng(2).integers(0, 6, size=(200, 10))
-    counts = np.cumsum(words[:, :, None] == np.arange(6), axis=1)
-    np.testing.assert_array_equal(most_frequent(6).run(net, words)[:, :, 0], counts.argmax(axis=2))
