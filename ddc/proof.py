@@ -17,11 +17,12 @@ from ddc.ir.types import dims
 from ddc.passes import Context, Declined
 from ddc.passes.families import NotStructuralError, structure_of, units_found
 from ddc.passes.orders import proved_by_orders
+from ddc.passes.raising import is_network
 from ddc.passes.recurrent.network import is_recurrent
 from ddc.passes.tables import NetworkTables, input_names, input_text, network_of, tables_of
 
 from .composed import composed
-from .sequences import prove_steps
+from .sequences import prove_steps, same_over_time
 
 BLOCK = 1 << 16  # rows compared at a time when mismatches are counted
 MAX_FLOAT32_ROWS = 1 << 20
@@ -78,6 +79,8 @@ def prove(
     """
     if is_recurrent(network):
         return prove_steps(program, network, context, allow_inexact)
+    if not is_network(network):
+        return (compare_programs(program, network, context.proof_seconds),)
     sizes = _trained_sizes(program, network)
     if _has_real_results(network):
         spelled = _structural(program, network, sizes, context)
@@ -144,8 +147,14 @@ def note_float32(network: Module, context: Context) -> None:
     )
 
 
-def compare_programs(program: Module, other: Module) -> Evidence:
-    """Return the evidence that two programs are equal; raises `MismatchError` if they differ."""
+def compare_programs(program: Module, other: Module, seconds: float = 3.0) -> Evidence:
+    """Return the evidence that two programs are equal; raises `MismatchError` if they differ.
+
+    Programs that go through time are compared for every length, where that takes few `seconds`.
+    """
+    stepwise = same_over_time(program, other, seconds)
+    if stepwise is not None:
+        return stepwise
     sizes = (
         _trained_sizes(program, other) if program.entry.sizes and not other.entry.sizes else None
     )
