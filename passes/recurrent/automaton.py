@@ -123,32 +123,37 @@ class Automaton(Pass):
         if not is_recurrent(module):
             raise Declined("no network over time: there is no scan with layers inside")
         with own_threads():
-            return self._raise(module, context)
+            return found_program(StepNetwork(module), context)
 
-    def _raise(self, module: Module, context: Context) -> Module:
-        net = StepNetwork(module)
-        far = Closing()
-        judge = _Judge(net)
-        for candidate in candidates(net, far, 0.0, judge):
-            judge.hear(candidate)
-            if judge.exact and judge.exact[-1][1].cost <= CHEAP and judge.holds(judge.exact[-1]):
-                break
-        for candidate in sorted(judge.exact, key=lambda item: item[1].cost):
-            if judge.holds(candidate):
-                return candidate[1].emit(net)
-        for candidate in candidates(net, far, TOLERANCE, judge):
-            judge.hear(candidate)
-            if judge.settled:
-                break
-        nearest = judge.nearest()
-        if nearest is None:
-            raise Declined(_reason(far))
-        right, method, program = nearest
-        context.note(
-            f"{method} answers {100 * right:.2f} % of the sequences as the network does: the rule "
-            "behind it, not the network itself"
-        )
-        return program.emit(net)
+
+def found_program(net: StepNetwork, context: Context) -> Module:
+    """Return the program of a network that reads best; `Declined` with how far each method got.
+
+    Where none is right on all samples, the shortest description of the network is a rule and
+    where it departs from it: that rule is returned, with a note.
+    """
+    far = Closing()
+    judge = _Judge(net)
+    for candidate in candidates(net, far, 0.0, judge):
+        judge.hear(candidate)
+        if judge.exact and judge.exact[-1][1].cost <= CHEAP and judge.holds(judge.exact[-1]):
+            break
+    for candidate in sorted(judge.exact, key=lambda item: item[1].cost):
+        if judge.holds(candidate):
+            return candidate[1].emit(net)
+    for candidate in candidates(net, far, TOLERANCE, judge):
+        judge.hear(candidate)
+        if judge.settled:
+            break
+    nearest = judge.nearest()
+    if nearest is None:
+        raise Declined(_reason(far))
+    right, method, program = nearest
+    context.note(
+        f"{method} answers {100 * right:.2f} % of the sequences as the network does: the rule "
+        "behind it, not the network itself"
+    )
+    return program.emit(net)
 
 
 class _Judge:
