@@ -194,6 +194,20 @@ class Decision:
         """Return these lanes."""
         return Decision(self.form.take(lanes), self.outcomes)
 
+    def less(self, other: Decision) -> Decision | None:
+        """Return this less another decision by the same sums or their negatives, else None.
+
+        `(z > 0) - (z < 0)` is the sign of z.
+        """
+        if self.form.equals(other.form):
+            theirs = other.outcomes
+        elif self.form.equals(other.form.times(Fraction(-1))):
+            theirs = other.outcomes[::-1]
+        else:
+            return None
+        below, tie, above = (a - b for a, b in zip(self.outcomes, theirs))
+        return Decision(self.form, (below, tie, above))
+
 
 Value = Form | Decision
 
