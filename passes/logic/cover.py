@@ -128,10 +128,12 @@ def _box(cube: Cube, shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
 
 def _incidence(cubes: list[Cube], points: np.ndarray) -> Bits:
     """Say which cube covers which point: shape (cubes, points)."""
-    masks = np.array(cubes)
     inside = np.ones((len(cubes), len(points)), dtype=np.bool_)
-    for at in range(points.shape[1]):
-        inside &= (masks[:, at, None] >> points[None, :, at] & 1).astype(np.bool_)
+    for at, positions in enumerate(points.T):
+        # A mask may have more bits than any integer of numpy.
+        every = range(int(positions.max(initial=-1)) + 1)
+        allowed = np.array([[cube[at] >> i & 1 for i in every] for cube in cubes], dtype=np.bool_)
+        inside &= allowed[:, positions]
     return inside
 
 

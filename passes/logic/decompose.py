@@ -15,6 +15,7 @@ from .table import BIT, Axis, Bits, Ints, Problem, any_over, compatible
 
 _SUBSETS_UP_TO = 8  # axes: every bound set is tried up to here, only pairs and triples beyond
 _BOUND_SET_WORK = 1 << 28  # bound sets tried, times entries
+_SPLIT_LEVELS_UP_TO = 12  # levels of an axis: a longer chain of them is no explanation
 _EXPAND_UP_TO = 9
 _FULL_SEARCH_UP_TO = 5
 _BEAM = 2
@@ -39,7 +40,7 @@ def split_literal(problem: Problem, solver: Solver) -> Iterator[Expr]:
 def split_levels(problem: Problem, solver: Solver) -> Iterator[Expr]:
     """Offer `v in set and g` or `v in set or g` for every many-valued axis v that fits."""
     for at, axis in enumerate(problem.axes):
-        if not axis.is_bit and solver.affords(problem.size * 4):
+        if 2 < len(axis) <= _SPLIT_LEVELS_UP_TO and solver.affords(problem.size * 4):
             yield from _settled(problem, at, solver)
 
 

@@ -26,6 +26,7 @@ from .integer import (
     remainders,
     two_valued,
 )
+from .intervals import intervals
 from .polish import polish
 from .predicate import members, reading
 from .relation import relations, sums_and_differences
@@ -37,6 +38,7 @@ from .threshold import thresholds
 
 _FUEL = {-1: 10_000_000, 0: 200_000_000, 1: 500_000_000, 2: 8_000_000_000}
 _STEP = 500_000  # work that any subproblem costs, whatever its size
+_DEEPEST = 60  # subproblems inside subproblems; Python's stack holds about three times as many
 
 _UNPAID = 1 << 14  # entries of a table that is still drawn as a diagram when the budget is spent
 
@@ -86,6 +88,7 @@ class _Search:
     def __init__(self, fuel: int, strict: bool) -> None:
         self._fuel = fuel
         self._strict = strict
+        self._depth = 0
         self._memo: dict[tuple[object, ...], Expr] = {}
 
     def affords(self, work: int) -> bool:
@@ -100,11 +103,15 @@ class _Search:
         problem = without_irrelevant(problem)
         known = self._memo.get(problem.key)
         if known is None:
-            if not self.affords(_STEP + 10 * problem.size):
+            if self._depth == _DEEPEST or not self.affords(_STEP + 10 * problem.size):
                 solve = self._exhausted
             else:
                 solve = self._logic if problem.is_logic else self._integer
-            known = self._memo[problem.key] = min(solve(problem), key=rank)
+            self._depth += 1
+            try:
+                known = self._memo[problem.key] = min(solve(problem), key=rank)
+            finally:
+                self._depth -= 1
         return known
 
     def _exhausted(self, problem: Problem) -> Iterator[Expr]:
@@ -125,6 +132,7 @@ class _Search:
             yield from found
             if found and min(map(cost, found)) <= _floor(problem) + many:
                 return
+        yield from intervals(problem, self)  # of levels that are numbers still
         merged = _merged(problem)
         if merged.size < problem.size or merged.axes != problem.axes:
             yield self.solve(merged)

@@ -275,6 +275,12 @@ def level_classes(problem: Problem, axis: int) -> list[list[int]]:
 
     With don't-cares the grouping is greedy, neighbours first.
     """
+    if problem.full:
+        rows = np.moveaxis(problem.values, axis, 0)
+        same: dict[bytes, list[int]] = {}
+        for index, row in enumerate(rows):
+            same.setdefault(row.tobytes(), []).append(index)
+        return list(same.values())
     classes: list[list[int]] = []
     merged: list[tuple[Ints, Bits]] = []
     for index in range(len(problem.axes[axis])):

@@ -220,6 +220,31 @@ def test_unsorted_levels() -> None:
     assert evaluate(expr, [np.array([1, 2, 3])]).tolist() == [10, 20, 30]
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        lambda a, b: a * a > 97 * b,
+        lambda a, b: b * 9000 <= a**3,
+        lambda a, b: (a - 50) ** 2 + (b - 40) ** 2 < 1200,
+    ],
+)
+def test_regions_with_curved_borders_are_bounds_that_follow_a_number(
+    inside: Callable[[int, int], bool],
+) -> None:
+    expr = minimised(inside, range(100), range(100))
+    assert kinds(expr) <= {Var, Compare, And, Lookup, Linear, Const}
+    assert len(comparisons(expr)) <= 2
+    assert all(len(node.values) == 100 for node in topological((expr,)) if isinstance(node, Lookup))
+
+
+def test_rows_without_any_member_are_below_every_bound() -> None:
+    def inside(a: int, b: int) -> bool:
+        return a % 3 > 0 and a * a // 7 <= b <= a * a // 5
+
+    minimised(inside, range(12), range(-4, 30))
+    minimised(lambda a, b: not inside(a, b), range(12), range(-4, 30))
+
+
 def test_hopeless_tables_are_written_down() -> None:
     rng = np.random.default_rng(0)
     for shape in ((2,) * 10, (3,) * 6, (2,) * 16):
