@@ -23,6 +23,9 @@ _NETWORK_FAMILIES = ("network", "decision")
 # Layers with weights: a function with any of them is a network, whatever else is in it.
 _WEIGHTED = ("dense", "conv", "scale", "embedding")
 
+# Analyses of single tables: what was found about them aside holds in the pipeline too.
+_OF_TABLES = ("minimise", "rough")
+
 # Programs have loops that read entries, and may end in a decision; networks have neither.
 _OF_PROGRAMS = ("map", "reduce", "load")
 
@@ -66,6 +69,8 @@ def _shorter(network: Module, tables: Module, context: Context) -> Module:
     ops = list(walk(rolled.entry.body))
     if len(ops) <= FEW_OPS and all(len(o.operands) <= MOST_ATOMS for o in ops if o.code == "table"):
         return tables
+    if _is_scan(tables, context):
+        return tables
     notes = list(context.notes)
     try:
         families = create("families", {}).run(network, context)
@@ -74,11 +79,24 @@ def _shorter(network: Module, tables: Module, context: Context) -> Module:
     found = {"families": families, "tables": tables}
     apart = {name: Context(signature=context.signature) for name in found}
     cost = {name: _length(run(m, SIMPLIFY, apart[name])) for name, m in found.items()}
+    for aside in apart.values():
+        context.analyses.update({k: v for k, v in aside.analyses.items() if k[0] in _OF_TABLES})
     best = min(found, key=lambda name: cost[name])
     if best != "families":
         context.analyses.pop(("raised", "families"))
         context.notes[:] = notes
     return found[best]
+
+
+def _is_scan(tables: Module, context: Context) -> bool:
+    """Tell whether tables are a scan that holds at every size: no loops would be shorter."""
+    from .pipeline import create
+
+    aside = Context(signature=context.signature)
+    scan = create("residual", {}).run(tables, aside)
+    found = scan is not tables and ("pinned", tables.entry.name) not in aside.analyses
+    context.analyses.update({k: v for k, v in aside.analyses.items() if k[0] in _OF_TABLES})
+    return found
 
 
 def _length(module: Module) -> int:
