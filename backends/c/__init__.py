@@ -13,6 +13,7 @@ from typing import Any
 from ddc.backends.lowering import lower
 from ddc.ir import DdcError, Module
 
+from .layout import formatted
 from .unit import Unit
 
 
@@ -37,9 +38,9 @@ def emit(
     name = header or f"{unit.name}.h"
     if not re.fullmatch(r"[\w .+-]+", name):
         raise DdcError(f"a C file cannot include a header of the name {name!r}")
-    source, own = unit.source(name), '#include "' + name + '"'
+    source, own = formatted(unit.source(name)), '#include "' + name + '"'
     alone = source.replace(own, "#include <stddef.h>\n#include <stdint.h>")
-    return Source(source, unit.header(), alone)
+    return Source(source, formatted(unit.header()), alone)
 
 
 def text(module: Module, meta: dict[str, Any] | None = None, **options: Any) -> str:

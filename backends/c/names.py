@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from .helpers import HELPERS
+
 LONGEST = 40
 
 _KEYWORDS = """
@@ -26,15 +28,15 @@ getenv hypot ilogb isfinite isgreater isinf isless isnan isnormal isunordered j0
 ldiv lgamma llabs llrint llround log log10 log1p log2 logb lrint lround malloc memcpy memset modf
 nan nearbyint nextafter pow printf qsort quick_exit rand realloc remainder remquo rint round scalbn
 signbit signgam sin sinh sqrt srand strtod strtol system tan tanh tgamma trunc y0 y1 yn gamma
-puts gets read write open close time clock index rindex select signal kill link pipe exec fork wait
+stdin stdout stderr puts gets read write open close time clock index rindex select signal kill link pipe exec fork wait
 sleep stat send recv bind listen accept connect socket I NULL NAN INFINITY HUGE_VAL EOF RAND_MAX
 offsetof size_t ptrdiff_t max_align_t int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t
-uint64_t intmax_t uintmax_t intptr_t uintptr_t workspace overflow space
+uint64_t intmax_t uintmax_t intptr_t uintptr_t workspace overflow space LANES Bytes SignedBytes
 """.split()
 
-RESERVED = frozenset({*_KEYWORDS, *_LIBRARY})
+RESERVED = frozenset({*_KEYWORDS, *_LIBRARY, *HELPERS})
 _MACRO = re.compile(
-    r"(E[A-Z0-9]\w*|(U?INT\w*_(MIN|MAX|C))|SIZE_MAX|M_\w+|FP_\w+|MATH_\w+|DDC_\w+)$"
+    r"(E[A-Z0-9]\w*|[A-Z][A-Z0-9_]*_(MIN|MAX|C|BIT|WIDTH)|M_\w+|FP_\w+|FE_\w+|MATH_\w+|DDC_\w+)$"
 )
 
 

@@ -29,9 +29,9 @@ from ddc.backends.lowering.nest import (
 from ddc.ir import Module
 
 from .expressions import STORED, TYPES, Expressions, declared_array, static_table
-from .helpers import HELPERS, texts
+from .helpers import texts
 from .names import Names, identifier
-from .vectors import TAKEN, Vectors, preamble
+from .vectors import Vectors, preamble
 
 WIDTH = 100
 
@@ -44,8 +44,7 @@ class Unit:
         self.kernel = kernel
         self.meta = meta
         self.name = identifier(kernel.name, "program")
-        own = {self.name, f"{self.name}_checked", f"{self.name}_workspace"}
-        self.names = Names({*own, *HELPERS, *TAKEN})
+        self.names = Names({self.name, f"{self.name}_checked", f"{self.name}_workspace"})
         self.vectors = False
         self.sizes = {s: self.names.fresh(s) for s in kernel.sizes}
         for size in kernel.sizes:  # the signed copy of a size that the code computes with

@@ -47,7 +47,6 @@ typedef uint8_t Bytes __attribute__((vector_size(LANES), aligned(1), may_alias))
 SIGNED = """\
 typedef int8_t SignedBytes __attribute__((vector_size(LANES), aligned(1), may_alias));
 """
-TAKEN = ("LANES", "Bytes", "SignedBytes")
 
 _RULES = {"add": plus, "sub": minus, "mul": times}
 

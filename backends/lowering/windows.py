@@ -22,6 +22,8 @@ from ddc.ir import (
     walk,
 )
 
+from .rename import apart
+
 LARGEST_WINDOW = 32  # iterations of a reduction that is written out
 JOINS: Mapping[str, str] = {
     "add": "add",
@@ -36,7 +38,7 @@ JOINS: Mapping[str, str] = {
 
 def prepare(module: Module) -> Function:
     """Return the entry function of a module that verifies, ready for lowering."""
-    entry = module.entry
+    entry = apart(module.entry)
     function = expand(entry, module, value_types(entry, module))
     taken = {p.name for p in (*function.params, *function.results)} | {
         name

@@ -216,6 +216,40 @@ func @main(%int: bit, %exp: real, %I: bit, %abort: bit, %INT8_MAX: bit) -> (%dou
     assert binding([1, 0.0, 0, 0, 0])[0] == 1.0
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "class",
+        "floor_div",
+        "LANES",
+        "Bytes",
+        "WINT_MAX",
+        "SIZE_MAX",
+        "EOF",
+        "stdout",
+        "_Bool",
+        "8x",
+    ],
+)
+def test_any_name_can_be_a_function_a_size_and_a_value(name: str, tmp_path: Path) -> None:
+    text = """\
+func @NAME<NAME>(%NAME: bit[NAME], %q: int<-9..9>) -> (%y: bit[NAME]) {
+  %y = map %i in 0..NAME {
+    %a = load %NAME[%i - 1 wrap]
+    %b = load %NAME[%i]
+    %c = mod %q, 3
+    %d = eq %c, 1
+    %e = xor %a, %b, %d
+    yield %e
+  }
+  return %y
+}"""
+    plain = "f" if name[0].isdigit() else name  # the IR's own names begin with a letter or _
+    module = native.named(ir.parse(text.replace("NAME", plain)), plain)
+    (binding,) = native.library([module], tmp_path)
+    assert binding([[0, 1, 1], 4])[0].tolist() == [0, 0, 1]
+
+
 def test_scratch_memory_is_asked_for(tmp_path: Path) -> None:
     text = """\
 func @f<N>(%x: int<0..9>[N]) -> (%y: int[N]) {
