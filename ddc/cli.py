@@ -213,13 +213,19 @@ def _learn_recurrent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help=".npz with inputs and y, [rows, steps]")
     parser.add_argument("-o", dest="out", metavar="MODEL", required=True, help=".pt")
     parser.add_argument("--hidden", type=int, default=4, metavar="N", help="states; default 4")
-    parser.add_argument("--width", default="32", metavar="N,...", help="widths inside f")
+    parser.add_argument("--width", default="32", metavar="N,...", help="widths inside f, or none")
     parser.add_argument("--read-out", metavar="N,...", help="widths inside g; default none")
     parser.add_argument("--loss", choices=("log", "mse"), default="log")
     parser.add_argument("--scale", choices=("std", "unit"), default="std", help="of the inputs")
     parser.add_argument("--steps", type=int, default=6000, metavar="N")
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="trained at once")
     parser.add_argument("--noise", type=float, default=0.0, metavar="S", help="on the states")
+    parser.add_argument(
+        "--provable",
+        action="store_true",
+        help="train so that the program can be proved for every length: noise on the states, a "
+        "penalty on what is left of it, affine weights rounded; takes all of --steps",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--input", metavar="SIG", help='inputs, such as "x: bit[T]"')
     _progress_options(parser)

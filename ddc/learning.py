@@ -83,7 +83,7 @@ def _recurrent(arguments: argparse.Namespace, samples: Samples, progress: Progre
 
     recipe = learn.Recipe(
         hidden=arguments.hidden,
-        f=_widths(arguments.width),
+        f=_widths(arguments.width) if arguments.width != "none" else (),
         g=_widths(arguments.read_out) if arguments.read_out else (),
         loss=arguments.loss,
         scale=arguments.scale,
@@ -92,6 +92,8 @@ def _recurrent(arguments: argparse.Namespace, samples: Samples, progress: Progre
         noise=arguments.noise,
         seed=arguments.seed,
     )
+    if arguments.provable:
+        recipe = learn.firm(recipe)
     return learn.learn_sequences(samples, recipe, arguments.input, progress)
 
 

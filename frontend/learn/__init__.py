@@ -3,7 +3,7 @@
 from .checkpoint import write_layers
 from .essence import Essence, Options, learn
 from .provable import TrainOptions, train
-from .recurrent import Recipe
+from .recurrent import Recipe, firm
 from .sequences import Sequences, learn_sequences
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Sequences",
     "TrainOptions",
     "learn",
+    "firm",
     "learn_sequences",
     "train",
     "write_layers",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ Source = Callable[[np.random.Generator, int, int], tuple[Ints, Ints]]
 WIDE = 16  # an output of a wider range is scaled
 LOOKED_AT = 250  # steps between two looks at how much is right
 CHUNK = 4096
+FARTHER = 4  # times the length: where settled weights are checked
+COPING = 0.01  # the loss of a seed whose outputs are about right
+FIRMING = 0.2  # of the steps, until the noise has its full size
 SAFE = 0.3  # how far an output may be from its integer where training may stop
 CLOSE = 0.5 - 1e-3  # and where it counts as right: float32 and exact arithmetic differ a little
 
@@ -36,7 +39,8 @@ class Recipe:
     For networks whose programs can be proved for every length: `noise` on the states makes states
     that stand for different things lie apart, `flat` weighs how far a disturbance of that size is still
     there one step later (contractive training, Rifai et al. 2011), and sequences of length `checked_at`
-    choose among the seeds and end the training, not before the share `least` of the steps.
+    choose among the seeds and end the training, not before the share `least` of the steps. `settle` puts
+    an affine cell into coordinates in which the weights of integer recurrences can be rounded.
     """
 
     hidden: int = 4
@@ -55,6 +59,12 @@ class Recipe:
     checked: int = 1 << 16
     checked_at: int = 0
     least: float = 0.0
+    settle: bool = False
+
+
+def firm(recipe: Recipe) -> Recipe:
+    """Return the recipe with what makes a proof for every length likely."""
+    return replace(recipe, noise=recipe.noise or 0.1, flat=0.1, least=0.7, settle=True)
 
 
 @dataclass(frozen=True)
@@ -102,8 +112,13 @@ def train(
     except ImportError:
         raise DdcError("this needs torch: pip install 'deep-distilling-compiler[torch]'") from None
     torch.set_num_threads(1)
-    trainer = _Trainer(torch, source, length, recipe)
-    return trainer.run(progress)
+    found = _Trainer(torch, source, length, recipe).run(progress)
+    if not recipe.settle:
+        return found
+    from .settle import settled
+
+    rng = np.random.default_rng(recipe.seed)
+    return settled(found, lambda: source(rng, CHUNK, FARTHER * length))
 
 
 class _Trainer:
@@ -146,10 +161,11 @@ class _Trainer:
                 flip = -1 if size == 1 and seed % 2 else 1
                 weight[seed, :size] = 0.9 * flip * (torch.abs(sign) if size == 1 else turn)
 
-    def forward(self, x: Any, noise: float = 0.0) -> tuple[Any, Any]:
+    def forward(self, x: Any, noise: Any = None) -> tuple[Any, Any]:
         """Return the outputs [seeds, steps, rows, m] in scaled units for scaled inputs.
 
-        And what is left of a disturbance of the states after one step, in its own units, squared.
+        And what is left of a disturbance of the states after one step, in its own units, squared;
+        `noise` [seeds] is the size of the disturbances.
         """
         torch, recipe = self.torch, self.recipe
         h = torch.zeros(recipe.seeds, x.shape[0], recipe.hidden)
@@ -158,10 +174,11 @@ class _Trainer:
         for t in range(x.shape[1]):
             step = x[:, t].expand(recipe.seeds, -1, -1)
             after = self._stack(self.f, torch.cat([h, step], dim=2))
-            if noise:
-                other = h + noise * torch.randn_like(h)
+            if noise is not None:
+                size = noise[:, None, None]
+                other = h + size * torch.randn_like(h)
                 disturbed = self._stack(self.f, torch.cat([other, step], dim=2))
-                left = left + ((disturbed - after) / noise).square().mean(dim=(1, 2))
+                left = left + ((disturbed - after) / (size + 1e-3)).square().mean(dim=(1, 2))
                 after = disturbed
             h = after
             found.append(h)
@@ -186,16 +203,20 @@ class _Trainer:
         weights = [tensor for pair in (*self.f, *self.g) for tensor in pair]
         optimiser = torch.optim.AdamW(weights, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0)
         longest = recipe.longest or self.length
+        firm = torch.zeros(recipe.seeds)
         best = self._trained(0)
         for step in range(1, recipe.steps + 1):
             grown = 2 + (longest - 2) * 4 * step / recipe.steps
             x, wanted = self.batch(recipe.batch, max(1, min(longest, round(grown))))
-            firm = _firmness(step, recipe.steps)
-            outputs, left = self.forward(x, recipe.noise * firm)
+            outputs, left = self.forward(x, recipe.noise * firm if recipe.noise else None)
             squares = (outputs - wanted).square()
             loss = (torch.log1p(squares) if recipe.loss == "log" else squares) / 2
+            error = loss.mean(dim=(1, 2, 3))
             optimiser.zero_grad(set_to_none=True)
-            (loss.mean(dim=(1, 2, 3)) + recipe.flat * firm * left).sum().backward()
+            (error + recipe.flat * firm * left).sum().backward()
+            # Noise grows while a seed copes with it, and only once it has found out what to store.
+            pace = torch.where(error.detach() < COPING, 1.0, -0.5) / (FIRMING * recipe.steps)
+            firm = torch.clamp(firm + pace, 0, 1)
             self._clip(weights)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate * _schedule(step, recipe.steps)
@@ -272,11 +293,6 @@ class _Trainer:
 
 def _goodness(found: Recurrent) -> tuple[float, float]:
     return found.right / found.checked, found.safe / found.checked
-
-
-def _firmness(step: int, steps: int) -> float:
-    """Return the share of noise: none while a network finds out what to store, then more and more."""
-    return min(1.0, max(0.0, (step / steps - 0.15) / 0.25))
 
 
 def _schedule(step: int, steps: int) -> float:
