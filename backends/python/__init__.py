@@ -50,7 +50,7 @@ def formatted(text: str) -> str:
 
 def emit_plain(module: Module, meta: dict[str, Any] | None) -> str:
     """Return the module in the plain style, not yet formatted."""
-    function, types = prepared(module)
+    function, types = prepared(module, plain=True)
     names, public, params = public_names(function, PLAIN)
     gathered = Gathered(names)
     plain = Plain(function, types, dict(module.constants), names, gathered)

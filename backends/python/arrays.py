@@ -14,6 +14,7 @@ from typing import Any, cast
 from ddc.backends.expand import KEPT
 from ddc.ir import (
     Affine,
+    Block,
     Function,
     Global,
     Loop,
@@ -25,19 +26,23 @@ from ddc.ir import (
     dims,
     element,
     int_bounds,
+    operands_of,
+    walk,
 )
 
 from . import intervals, ranges
+from .intervals import Interval
 from .literals import array_literal
 from .plain import Plain
 from .ranges import LARGEST_SIZE, Range, fits
 from .scalar import Use as ScalarUse
-from .scalar import is_safe_division, scalar_op
+from .scalar import is_named, is_safe_division, scalar_op
 from .text import ATOM, Expr, call
-from .values import Module, NeedsStatements
+from .values import LONG, Module, NeedsStatements, need
 from .vector_ops import CHUNK, NotVector, Use, as_number, is_array, vector_op
 from .writer import Writer
 
+SHALLOW, SHORT = 4, 32  # arrays that are read in place: nesting, characters
 DTYPES = {"int": "int", "truth": "bool", "object": "object", "float": "float"}
 
 
@@ -55,6 +60,9 @@ class Arrays(Plain):
         super().__init__(function, types, constants, names, module)
         self.axes: list[Loop] = []  # the loops that are axes of arrays, outermost first
         self.ranges: dict[str, Range] = {}
+        self.longest = ranges.longest(function)
+        self.inlined: set[str] = set()  # arrays that array expressions read in place
+        self.sliced = False  # whether arrays of indices are refused
         self.quiet = False
         self.row: Loop | None = None  # the axis of columns, where parameters are columns
 
@@ -101,8 +109,8 @@ class Arrays(Plain):
         """Make the loop variables known, with their ranges in practice."""
         super().enter(op)
         for loop in op.loops:
-            low = ranges.of_affine(loop.low, self.ranges, self.smallest)[0]
-            high = ranges.of_affine(loop.high - 1, self.ranges, self.smallest)[1]
+            low = ranges.of_affine(loop.low, self.ranges, self.smallest, self.longest)[0]
+            high = ranges.of_affine(loop.high - 1, self.ranges, self.smallest, self.longest)[1]
             bottom = 0 if low is None else low
             self.ranges[loop.var] = (bottom, max(bottom, LARGEST_SIZE if high is None else high))
 
@@ -122,6 +130,24 @@ class Arrays(Plain):
         end = max((a.end for a in args), default=0)
         return replace(value, axes=axes, end=end)
 
+    def define(self, name: str, value: Expr, writer: Writer | None, longest: int = LONG) -> None:
+        """Bind a value; short arrays that one array expression reads stay expressions."""
+        once = self.usage.count[name] == 1 and name in self.usage.deep
+        short = value.depth < SHALLOW and len(value.text) <= SHORT
+        if writer is not None and once and value.own and not value.end and short:
+            self.values[name] = value
+            self.inlined.add(name)
+            return
+        super().define(name, value, writer, longest)
+
+    def settle(self, op: Op, writer: Writer | None) -> None:
+        """Give names to the arrays that a loop in Python would compute again and again."""
+        for inner in walk(Block((op,), ())):
+            for operand in operands_of(inner):
+                if isinstance(operand, str) and operand in self.inlined:
+                    self.bind(operand, self.values[operand], need(writer))
+                    self.inlined.discard(operand)
+
     # ------------------------------------------------------------ ops
 
     def simple(self, op: Op) -> Expr:
@@ -136,11 +162,16 @@ class Arrays(Plain):
         self.intervals[op.result] = intervals.of_op(op, known)
         if int_bounds(out) is not None:
             self.ranges[op.result] = ranges.of_op(op, list(zip(types, spans)))
-        if any(isinstance(t, Real) for t in (*types, out)):
+        scalar = not any(is_array(a) for a in args)
+        sure = op.code in _SURE or self._is_bounded(op, known)
+        if any(isinstance(t, Real) for t in (*types, out)) and not (sure and None not in known):
             self.warns()
-        if not any(is_array(a) for a in args):
+        if scalar:
             use = ScalarUse(op, args, types, out, known, self.module)
-            if op.code not in _BY_NUMPY or not use.is_real or is_safe_division(use):
+            named = args and args[0].kind == "float" and is_named(args[0])
+            by_math = op.code == "tanh" or (op.code == "sigmoid" and named)
+            by_math = by_math or (op.code in _BY_MATH and sure)
+            if op.code not in _BY_NUMPY or not use.is_real or is_safe_division(use) or by_math:
                 return scalar_op(use)
             spans = [(None, None) for _ in args]
             found = vector_op(Use(op, args, types, spans, out, (None, None), known, self))
@@ -153,6 +184,15 @@ class Arrays(Plain):
         span = self.range_of(op.result)
         found = vector_op(Use(op, args, types, spans, out, span, known, self))
         return self.joined(found, args)
+
+    def _is_bounded(self, op: Op, known: Sequence[Interval]) -> bool:
+        """Tell whether a real op neither overflows nor leaves its domain."""
+        found = self.intervals.get(op.result)
+        bounded = found is not None and max(map(abs, found)) < LARGEST_REAL
+        if op.code in ("log", "sqrt"):
+            x = known[0]
+            return x is not None and x[0] > 0 and x[1] < LARGEST_REAL
+        return bounded and op.code not in ("pow", "curve")
 
     def data(self, op: Op) -> Expr:
         """Return an op that moves data."""
@@ -203,7 +243,9 @@ class Arrays(Plain):
         return f"np.{text.replace('range', 'arange', 1)}" if text[0] == "r" else f"np.array({text})"
 
     def index(self, op: Op) -> Expr:
-        self.ranges[op.result] = ranges.of_affine(op.index[0].at, self.ranges, self.smallest)
+        self.ranges[op.result] = ranges.of_affine(
+            op.index[0].at, self.ranges, self.smallest, self.longest
+        )
         return self.vector_affine(op.index[0].at)
 
     # ------------------------------------------------------------ whole arrays
@@ -243,6 +285,8 @@ class Arrays(Plain):
         if not op.shape:
             return args[0]
         text = f"np.array([{', '.join(a.text for a in args)}], dtype={self.dtype(op)})"
+        if self.packed.issuperset(op.operands):
+            text = f"np.array({self.each_sigmoid([a.text for a in args]).text})"
         if len(op.shape) > 1:
             text += f".reshape({', '.join(str(d.const) for d in op.shape)})"
         return Expr(text, ATOM, self.array_kind(op.result), own=len(op.shape), depth=2)
@@ -271,9 +315,12 @@ class Arrays(Plain):
         """Take back statements and names where the body of the `with` gives up."""
         mark, lines = self.names.mark(), len(writer.lines) if writer else 0
         depth, bounds = len(self.axes), list(self.bounds)
+        inlined = {name: self.values[name] for name in self.inlined}
         try:
             yield
         except (NotVector, NeedsStatements):
+            self.values |= inlined
+            self.inlined |= set(inlined)
             self.names.release(mark)
             if writer is not None:
                 writer.rewind(lines)
@@ -299,6 +346,13 @@ def hull(spans: Sequence[Range]) -> Range:
     )
 
 
+LARGEST_REAL = 2.0**1000
+# Real ops that never make numpy warn, where no operand is NaN.
+_SURE = frozenset(
+    {"neg", "abs", "select", "min", "max", "relu", "leaky_relu", "hardtanh", "tanh", "sigmoid"}
+    | {"sign", "step", "eq", "ne", "lt", "le", "gt", "ge", "bin", "table", "const"}
+)
+_BY_MATH = frozenset({"exp", "log", "sqrt", "sin", "cos"})
 _BY_NUMPY = frozenset(
     {"div", "pow", "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "curve", "leaky_relu"}
 )

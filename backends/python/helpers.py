@@ -160,8 +160,7 @@ def _cos(x):
         '''
 def _sigmoid(x):
     """Return 1 / (1 + e ** -x) without overflow."""
-    z = math.exp(-abs(x))
-    return 1 / (1 + z) if x >= 0 else z / (1 + z)
+    return math.exp(min(x, 0)) / (1 + math.exp(-abs(x)))
 ''',
         imports=_MATH,
     ),

@@ -1,6 +1,7 @@
 """Rewrites of the IR into forms for which Python has an idiom; each keeps the meaning.
 
 * A count of bits that is at least 1 is `any`; the greater of two is a comparison.
+* `a and not b`, added up, is `a > b`.
 * A scan whose state is a function of the last sum (`carry = total // 3`) keeps the sum instead, where
   only then one expression says it all: `[(total := total // 3 + a + b) % 3 for a, b in zip(a, b)]`.
 """
@@ -36,18 +37,20 @@ from ddc.ir.interpreter import run
 MOST_OPS = 6  # ops between the sum that a scan keeps and its state
 
 
-def idiomatic(function: Function, module: Module) -> Function:
+def idiomatic(function: Function, module: Module, plain: bool) -> Function:
     """Return the function with what Python says shorter in other words."""
-    rewriter = _Rewriter(function, module)
+    rewriter = _Rewriter(function, module, plain)
     changed = replace(function, body=rewriter.block(function.body))
     if rewriter.retimed and verify(replace(module, functions=(changed, *module.functions[1:]))):
-        rewriter = _Rewriter(function, module, keep_states=True)
+        rewriter = _Rewriter(function, module, plain, keep_states=True)
         changed = replace(function, body=rewriter.block(function.body))
     return changed
 
 
 class _Rewriter:
-    def __init__(self, function: Function, module: Module, keep_states: bool = False) -> None:
+    def __init__(
+        self, function: Function, module: Module, plain: bool, keep_states: bool = False
+    ) -> None:
         self.types: Mapping[str, Type] = value_types(function, module)
         ops = list(walk(function.body))
         self.ops = {name: op for op in ops for name in op.results}
@@ -59,7 +62,9 @@ class _Rewriter:
         names = {p.name for p in (*function.params, *function.results)} | set(self.ops)
         names |= {v.var for op in ops for v in op.loops} | {s.name for op in ops for s in op.states}
         self.build = Builder(names)
-        self.keep_states = keep_states
+        self.plain, self.keep_states = plain, keep_states
+        counted = [o for op in ops if op.code in ("add", "sub") for o in op.operands]
+        self.counted = {o for o in counted if isinstance(o, str) and self.count[o] == 1}
         self.retimed = False
 
     def block(self, block: Block) -> Block:
@@ -73,8 +78,22 @@ class _Rewriter:
     def op(self, op: Op) -> Op:
         if op.code == "reduce" and op.attr("kind") == "argmax":
             return self.greater(op)
+        if op.code == "and" and self.plain:
+            return self.more(op)
         if op.code == "scan" and not self.keep_states:
             return self.state(op)
+        return op
+
+    def more(self, op: Op) -> Op:
+        """Return `a and not b` where it is added up as whether a is more than b."""
+        pair = [self.ops.get(o) if isinstance(o, str) else None for o in op.operands]
+        for k, negation in enumerate(pair[:2]):
+            if len(pair) == 2 and negation is not None and negation.code == "not":
+                other = op.operands[1 - k]
+                one = self.count[str(op.operands[k])] == 1
+                bits = isinstance(other, str) and not dims(self.types[other])
+                if one and bits and op.result in self.counted:
+                    return replace(op, code="gt", operands=(other, negation.operands[0]))
         return op
 
     def some(self, op: Op, before: Sequence[Op]) -> Op:

@@ -177,6 +177,8 @@ class Inputs:
                 named[values] = self.names.fresh("number", "value", "known")
                 writer.line(f"{named[values]} = {values}")
         with writer.indented("try:"):
+            if self._by_columns(writer, body):
+                groups.clear()
             for (values, rank), names in groups.items():
                 lookup = named.get(values, values)
                 if len(names) == 1:
@@ -187,7 +189,8 @@ class Inputs:
                 self.names.free(each)
                 all_ = ", ".join(names)
                 writer.line(f"{all_} = ({text} for {each} in ({all_}))")
-            self._lengths(writer, body)
+            if groups:
+                self._lengths(writer, body)
         with writer.indented("except (LookupError, TypeError, ValueError):"):
             writer.line(self.refusal(2))
 
@@ -208,9 +211,11 @@ class Inputs:
         for param, name in zip(self.function.params, self.params):
             for axis, extent in enumerate(dims(param.type)):
                 found.setdefault(extent, []).append((name, axis))
-        if self._by_columns(found, writer, body):
+        if self._at_least(found, writer, body):
             return
-        used = body.mentioned(self.sizes)
+        known = {Affine.symbol(s.name) for s in self.function.sizes}
+        others = frozenset[str]().union(*(e.symbols() for e in found if e not in known))
+        used = body.mentioned(self.sizes) | others
         assigned: list[tuple[str, str]] = []
         later: list[tuple[str, str]] = []
         outer = {d for p in self.function.params for d in dims(p.type)[:-1]}
@@ -219,20 +224,21 @@ class Inputs:
             first = f"len({axes[0][0]}{'[0]' * axes[0][1]})"
             if size is not None and axes[1:] == [] and axes[0][1] == 0 and extent in outer:
                 if size.minimum <= 1:  # the lengths of rows, below, ask for a first row
-                    if size.name in used and not body.inline(self.sizes[size.name], first):
-                        assigned.append((self.sizes[size.name], first))
+                    local = self.sizes[size.name]
+                    here = size.name not in others and body.inline(local, first)
+                    if size.name in used and not here:
+                        assigned.append((local, first))
                     continue
             lengths = ", ".join(self._lengths_at(name, axis) for name, axis in axes)
             if size is None:
                 text = affine(extent, lambda s: self.sizes[s]).text
                 rest = f", {first}" if axes[0][1] else ""
                 later.append(("(_,)", f"{{{text}, {lengths}{rest}}}"))
-                used |= extent.symbols()
                 continue
             if size.minimum > 0:
                 lengths += f", max({size.minimum}, {first})"
             assigned.append((f"({self.sizes[size.name]},)", f"{{{lengths}}}"))
-        self._assigned(assigned, writer)
+        self._assigned(assigned, writer)  # sizes first: other lengths are told in them
         self._assigned(later, writer)
 
     def _lengths_at(self, name: str, axis: int) -> str:
@@ -248,21 +254,60 @@ class Inputs:
             self.names.free(row)
         return f"*(len({rows[-1]}) {loops})"
 
-    def _by_columns(
+    def _at_least(
         self, found: dict[Affine, list[tuple[str, int]]], writer: Writer, body: Writer
     ) -> bool:
         """Write that a matrix has some rows and columns at least, none of them longer than others."""
-        least = [s.minimum for s in self.function.sizes]
-        lone = len(self.params) == 1 and [a for axes in found.values() for _, a in axes] == [0, 1]
-        if not lone or len(least) != 2 or not 1 < max(least) <= MOST_NAMED or min(least) < 1:
+        least = self._least_lengths()
+        if least is None or max(least) < 2:
             return False
         (name,) = self.params
         sizes = [next(s for s in self.function.sizes if Affine.symbol(s.name) == e) for e in found]
-        column = "_, " * sizes[0].minimum
-        others = "_, " * (sizes[1].minimum - 1)
-        writer.line(f"({column}*_), {others}*_ = zip(*{name}, strict=True)")
+        writer.line(f"{_pattern(['_'] * least[0], least[1])} = zip(*{name}, strict=True)")
         solved = [(self.sizes[s.name], f"len({name}{'[0]' * k})") for k, s in enumerate(sizes)]
         self._assigned([p for p in solved if body.count(p[0]) and not body.inline(*p)], writer)
+        return True
+
+    def _least_lengths(self) -> tuple[int, int] | None:
+        """Return how many rows and columns a lone matrix of two sizes has at least."""
+        shapes = [dims(p.type) for p in self.function.params]
+        least = {Affine.symbol(s.name): s.minimum for s in self.function.sizes}
+        if len(shapes) != 1 or len(shapes[0]) != 2 or len(set(shapes[0])) != 2:
+            return None
+        if any(not 0 < least.get(d, 0) <= MOST_NAMED for d in shapes[0]):
+            return None
+        return least[shapes[0][0]], least[shapes[0][1]]
+
+    def _by_columns(self, writer: Writer, body: Writer) -> bool:
+        """Read a matrix column by column where the body walks along its columns alone."""
+        least = self._least_lengths()
+        name = self.params[0]
+        entry = rf"\b{name}\[(\d+)\]\[(\d+)\]"
+        walks = body.matches(rf"\bzip\(\*{name}\)")
+        entries = body.matches(entry)
+        sizes = any(body.count(local) for local in self.sizes.values())
+        if least is None or not walks or sizes or len(walks) + len(entries) != body.count(name):
+            return False
+        columns = self.names.fresh("columns", "lines")
+        values = str(dictionary(element(self.function.params[0].type)))
+        if " for " in values:
+            return False
+        first = ["_"] * least[0]
+        read = {int(m[1]) for m in entries if m[2] == "0"}
+        for row in sorted(read & set(range(least[0]))):
+            first[row] = self.names.fresh(*"abcdefgh", "first")
+        body.replace(rf"\bzip\(\*{name}\)", lambda _: columns)
+        body.replace(
+            entry,
+            lambda m: (
+                first[int(m[1])]
+                if m[2] == "0" and int(m[1]) < least[0]
+                else f"{columns}[{m[2]}][{m[1]}]"
+            ),
+        )
+        each = f"for column in zip(*{name}, strict=True)"
+        writer.line(f"{columns} = [[{values}[v] for v in column] {each}]")
+        writer.line(f"{_pattern(first, least[1])} = {columns}")
         return True
 
     # ------------------------------------------------------------ all others
@@ -339,3 +384,8 @@ class Inputs:
             inner = f"any({test} for {rows[axis + 1]} in {rows[axis]})" if test else ""
             test = " or ".join(t for t in (here, inner) if t)
         return test
+
+
+def _pattern(first: Sequence[str], columns: int) -> str:
+    """Return a pattern for at least so many columns; the first one's entries have names."""
+    return f"({', '.join(first)}, *_), {'_, ' * (columns - 1)}*_"

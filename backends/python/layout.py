@@ -14,11 +14,12 @@ from .names import Names, identifier
 from .values import Module as Gathered
 
 
-def prepared(module: Module) -> tuple[Function, dict[str, Any]]:
+def prepared(module: Module, plain: bool) -> tuple[Function, dict[str, Any]]:
     """Return the entry with array ops written as loops, and the types of its values."""
     entry = module.entry
     function = expand(entry, module, value_types(entry, module))
-    function = idiomatic(function, replace(module, functions=(function, *module.functions[1:])))
+    whole = replace(module, functions=(function, *module.functions[1:]))
+    function = idiomatic(function, whole, plain)
     types: dict[str, Any] = dict(value_types(function, module))
     for name, constant in module.constants:
         types[f"@{name}"] = constant_type(constant)

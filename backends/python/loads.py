@@ -166,7 +166,10 @@ class Loads(Arrays):
                 steps[axis_] = step
             tuple_text = f"({', '.join(steps)}{',' if rank == 1 else ''})"
             e = Expr(f"{self.helper('_slide')}({e.text}, {tuple_text})", depth=e.depth + 1)
-        if any(s != ":" for s in slices):
+        slices = list(slices)
+        while slices and slices[-1] == ":":
+            slices.pop()
+        if slices:
             e = Expr(f"{e.at(ATOM)}[{', '.join(slices)}]", depth=e.depth + 1)
         gaps: list[str] = []
         for k in range(used[0], used[-1] + 1):
@@ -192,6 +195,8 @@ class Loads(Arrays):
 
     def _indexed(self, op: Op, base: Expr) -> Expr:
         """Return a load at index arrays."""
+        if self.sliced:
+            raise NotVector
         places = [self.vector_affine(index.at) for index in op.index]
         borders = [(index.border, index.other) for index in op.index]
         return self._at_arrays(op, base, places, borders, [i.at for i in op.index])

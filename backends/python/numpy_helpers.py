@@ -105,8 +105,7 @@ def _leaky_relu(x, slope):
     "_sigmoid": _helper('''
 def _sigmoid(x):
     """Return 1 / (1 + e ** -x) without overflow."""
-    z = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + z), z / (1 + z))
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 '''),
     "_log1p": _helper('''
 def _log1p(x):

@@ -11,7 +11,7 @@ from .claims import membership
 from .inputs import WIDE, Inputs
 from .shapes import solution
 from .text import BITOR, affine
-from .writer import Writer
+from .writer import LINE_LENGTH, Writer
 
 
 class NumpyInputs(Inputs):
@@ -47,7 +47,13 @@ class NumpyInputs(Inputs):
             tests += [f"{name}.shape != {known[shape]}.shape"] if shape in known else []
             tests += self._shaped(param, name) if shape not in known else []
             known.setdefault(shape, name)
-        tests += self._valued()
+        valued = self._valued()
+        whole = f"    if {' or '.join(tests + valued)}:"
+        if len(whole) > LINE_LENGTH and len(self.params) == 1:
+            known = self.names.fresh("valid", "known")
+            writer.line(f"{known} = {valued[0].removeprefix('not ').removesuffix('.all()')}")
+            valued = [f"not {known}.all()"]
+        tests += valued
         with writer.indented(f"if {' or '.join(tests)}:"):
             writer.line(self.refusal(2))
         self._each(writer, "{}.astype(np.int64)")
@@ -77,6 +83,10 @@ class NumpyInputs(Inputs):
             lengths = ", ".join(f"{d.const}" for d in shape)
             return [f"{name}.shape != ({lengths}{',' * (len(shape) == 1)})"]
         tests = [f"{name}.ndim != {len(shape)}"]
+        if len(shape) > 1 and len(set(shape)) == 1 and self._defines(param, 0):
+            low = next(s.minimum for s in self.function.sizes if Affine.symbol(s.name) == shape[0])
+            small = [f"len({name}) < {low}" if low > 1 else f"not {name}.size"] if low else []
+            return [*tests, f"len({{*{name}.shape}}) > 1", *small]
         if len(shape) == 1 and self._defines(param, 0):
             return [*tests, self._unfit(f"{name}.size", shape[0], "")]
         least: list[int | None] = []

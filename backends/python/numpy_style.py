@@ -38,7 +38,7 @@ ROW = Loop("row", Affine.of(0), Affine.of(1))
 
 def emit_numpy(module: Module, meta: dict[str, Any] | None) -> str:
     """Return the module in the numpy style, not yet formatted."""
-    function, types = prepared(module)
+    function, types = prepared(module, plain=False)
     if function.params and not any(dims(p.type) for p in function.params):
         try:
             return _emit(module, function, types, meta, "columns")

@@ -6,13 +6,17 @@ becomes a small function inside the function (`def cell(i): ...`), or the body o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from ddc.ir import (
     Affine,
     Block,
     Category,
+    Constant,
+    Function,
     Loop,
     Missing,
     Op,
@@ -23,30 +27,46 @@ from ddc.ir import (
     element,
 )
 
-from .names import base
+from .lines import Known, Line, lines
+from .names import Names, base
 from .running import Running, assigned
 from .states import replaced
 from .text import (
     ATOM,
+    NOT,
     PRODUCT,
     TERNARY,
     Expr,
     as_float,
     as_int,
     call,
+    literal,
     truth,
 )
 from .usage import loads_at
-from .values import LINE, NeedsStatements, Values
+from .values import ADDED, LINE, Module, NeedsStatements, Values
 from .writer import Writer
 
 LETTERS = ("i", "j", "k")  # loop variables that stand for each other
+UNKNOWNS = ("x", "y", "z", "u", "v", "w")  # likewise of entries
 FUNCTIONS = ("entry", "body")  # names for a function in the function, if the first is taken
 LISTED = 4  # loops over at most this many numbers name them: (-1, 0, 1)
 
 
 class Plain(Values):
     """Emits the body of one function in the plain style."""
+
+    def __init__(
+        self,
+        function: Function,
+        types: Mapping[str, Type],
+        constants: Mapping[str, Constant],
+        names: Names,
+        module: Module,
+    ) -> None:
+        super().__init__(function, types, constants, names, module)
+        # Loop variables -> rests of lines that they walk along, with the loads of their entries.
+        self.rests: dict[str, list[tuple[str, list[Op]]]] = {}
 
     def enter(self, op: Op) -> None:
         """Make the loop variables known."""
@@ -78,6 +98,12 @@ class Plain(Values):
 
         Where the loop variables only walk over arrays entry by entry, the entries are the targets.
         """
+        rests = self.rests.get(op.loops[0].symbol)
+        if rests:
+            named = [self._named(loads) for _, loads in rests]
+            over = rests[0][0] if len(rests) == 1 else f"zip({', '.join(r for r, _ in rests)})"
+            stood = {load.result for _, loads in rests for load in loads}
+            return [f"for {', '.join(named)} in {over}"], named, stood
         walked = self._walked(op)
         if not walked:
             variables = [self.symbols[v.symbol] for v in op.loops]
@@ -95,6 +121,79 @@ class Plain(Values):
             found.append(f"for {', '.join(targets)} in {over}")
             sources = targets
         return found, targets, {load.result for load in walked}
+
+    def _by_lines(self, op: Op) -> tuple[list[str], list[Expr]] | None:
+        """Return loops over rows and columns, and what the body yields, if it is one expression."""
+        assert op.body is not None
+        plan = self.plan(op)
+        if plan is None or all(line.rank == 1 for all_ in plan for line in all_):
+            if plan is None or len(op.loops) == 1:
+                return None
+        mark, before = self.names.mark(), dict(self.rests)
+        heads = [self._along_lines(all_) for all_ in plan]
+        walked = {
+            load.result
+            for all_ in plan
+            for line in all_
+            for loads in line.places.values()
+            for load in loads
+        }
+        try:
+            return heads, self.body(op.body, walked, None)
+        except NeedsStatements:
+            self.names.release(mark)
+            return None
+        finally:
+            self.rests = before
+
+    def plan(self, op: Op) -> list[list[Line]] | None:
+        """Return the rows and columns that an op walks along."""
+        return lines(op, Known(self.shape, self.scalar, self.smallest))
+
+    def _along_lines(self, all_: Sequence[Line]) -> str:
+        """Return `for ... in ...` over the lines of some arrays; their entries get names."""
+        targets: list[str] = []
+        sources: list[str] = []
+        for line in all_:
+            source = self.operand(line.array)
+            sources.append(f"zip(*{source.at(ATOM)})" if line.axis else source.at(ATOM))
+            named = [
+                self._named(line.places[k]) if k in line.places else "_" for k in range(line.named)
+            ]
+            if line.rank == 1:
+                targets.append(named[0])
+                continue
+            rest = ""
+            if line.rests:
+                wishes = ("rest", "others") if named else ("column" if line.axis else "row",)
+                rest = self.own(*wishes)
+                by_loop: dict[str, list[Op]] = {}
+                for reduction, load in line.rests:
+                    by_loop.setdefault(reduction.loops[0].symbol, []).append(load)
+                for symbol, loads in by_loop.items():
+                    self.rests[symbol] = [*self.rests.get(symbol, []), (rest, loads)]
+            star = [f"*{rest}" if rest else "*_"] if not self._is_whole(line) else []
+            text = ", ".join([*named, *star]) if named else rest
+            targets.append(f"({text})" if named and len(all_) > 1 else text)
+        over = sources[0] if len(sources) == 1 else f"zip({', '.join(sources)})"
+        return f"for {', '.join(targets)} in {over}"
+
+    def _is_whole(self, line: Line) -> bool:
+        """Tell whether the entries that have names are all."""
+        return self.shape(line.array)[1 - line.axis] == Affine.of(line.named)
+
+    def _named(self, loads: Sequence[Op]) -> str:
+        """Name an entry that several loads read."""
+        wish = base(loads[0].result)
+        name = self.names.fresh(wish, *(UNKNOWNS if wish in UNKNOWNS else ()), loads[0].result)
+        for load in loads:
+            self._bound(load, name)
+        return name
+
+    def _bound(self, load: Op, name: str) -> None:
+        real = isinstance(self.scalar(load.operands[0]), (Real, Missing))
+        self.values[load.result] = Expr(name, ATOM, "float" if real else "int")
+        self.intervals[load.result] = self.interval(load.operands[0])
 
     def _walked(self, op: Op) -> list[Op]:
         """Return the loads of a body that a loop over entries makes superfluous."""
@@ -150,6 +249,15 @@ class Plain(Values):
         assert op.body is not None
         start = self.names.mark()
         self.enter(op)
+        lined = self._by_lines(op)
+        if lined is not None:
+            for position, name in enumerate(op.results):
+                self.intervals[name] = self.interval(op.body.yields[position])
+            self.names.release(start)
+            self.leave(op)
+            heads, values = lined
+            entries = [self.yielded(op, k, v) for k, v in enumerate(values)]
+            return [self._comprehension(heads, e) for e in entries]
         heads, targets, walked = self.heads(op)
         mark = self.names.mark()
         try:
@@ -217,8 +325,14 @@ class Plain(Values):
         assert op.body is not None
         start, lines = self.names.mark(), len(writer.lines) if writer else 0
         self.enter(op)
+        if writer is not None and self._in_two_sums(op, writer):
+            self.leave(op)
+            return self.values[op.result]
+        lined = None if op.attr("kind") == "argmax" else self._by_lines(op)
         if op.attr("kind") == "argmax":
             result = self._argmax(op, writer)
+        elif lined is not None:
+            result = self._reduction(op, str(op.attr("kind")), lined[0], lined[1][0])
         else:
             heads, targets, walked = self.heads(op)
             value = self._term("term", op, targets, walked, writer)
@@ -227,6 +341,50 @@ class Plain(Values):
         if writer is None or len(writer.lines) == lines:
             self.names.release(start)
         return result
+
+    def _in_two_sums(self, op: Op, writer: Writer) -> bool:
+        """Define a long sum of either multiple as two sums, of what is added when; tell whether so.
+
+        `sum(2.5 * a if c else 4.0 * b for ...)` is `2.5 * sum(a for ... if c)` and
+        `4.0 * sum(b for ... if not c)`.
+        """
+        assert op.body is not None
+        (value,) = op.body.yields
+        made = {inner.result: inner for inner in op.body.ops if inner.body is None}
+        choice = made.get(str(value))
+        if op.attr("kind") != "add" or choice is None or choice.code != "select":
+            return False
+        condition, *branches = choice.operands
+        products = [made.get(str(b)) for b in branches]
+        parts = [split_product(p) for p in products if p is not None and p.code == "mul"]
+        factors = [p for p in parts if p is not None]
+        once = all(isinstance(o, str) and self.usage.count[o] == 1 for o in (value, *branches))
+        if len(factors) != 2 or not once:
+            return False
+        left_out = {choice.result, *map(str, branches)}
+        terms = tuple(term for _, term in factors)
+        kept = tuple(inner for inner in op.body.ops if left_out.isdisjoint(inner.results))
+        body = replace(op.body, ops=kept, yields=(condition, *terms))
+        mark = self.names.mark()
+        lined = self._by_lines(replace(op, body=body))
+        self.names.release(mark)
+        if lined is None:
+            return False
+        heads, (test, *found) = lined
+        over = " ".join(heads)
+        tests = [truth(test), truth(scalar_not(test))]
+        texts = [
+            f"{literal(Fraction(k)).text} * sum({e.text} {over} if {t.at(TERNARY + 1)})"
+            for (k, _), e, t in zip(factors, found, tests)
+        ]
+        shown = [_SHORTER.sub("columns", text) for text in texts]
+        if sum(map(len, shown)) - len(over) < LINE or max(map(len, shown)) > LINE:
+            return False
+        name = self.names.fresh(op.result)
+        writer.line(f"{name} = {texts[0]}")
+        writer.line(f"{name} += {texts[1]}")
+        self.values[op.result] = Expr(name, ATOM, "float")
+        return True
 
     def _term(
         self, wish: str, op: Op, targets: Sequence[str], walked: set[str], writer: Writer | None
@@ -402,7 +560,10 @@ class Plain(Values):
     def _update(self, op: Op, states: Sequence[str], writer: Writer) -> None:
         nexts = [self.following(op, k) for k in range(len(states))]
         moving = [(name, e) for name, e in zip(states, nexts) if e.text != name]
-        if moving:
+        added = ADDED.fullmatch(moving[0][1].text) if len(moving) == 1 else None
+        if added is not None and added[1] == moving[0][0] and moving[0][1].kind == "int":
+            writer.line(f"{moving[0][0]} += {added[2] or added[3]}")
+        elif moving:
             targets = ", ".join(name for name, _ in moving)
             writer.line(f"{targets} = {', '.join(e.at(TERNARY) for _, e in moving)}")
         elif writer.lines[-1].rstrip().endswith(":"):
@@ -442,6 +603,21 @@ class Plain(Values):
         return Expr(f"[{inner.text} for {name} in {value.text}]", ATOM, "array")
 
 
+def split_product(op: Op) -> tuple[int | Fraction, str] | None:
+    """Return the real factor and the other operand of a product of two."""
+    factors = [o for o in op.operands if isinstance(o, Fraction)]
+    others = [o for o in op.operands if isinstance(o, str)]
+    return (factors[0], others[0]) if len(factors) == len(others) == 1 else None
+
+
+def scalar_not(e: Expr) -> Expr:
+    """Return the opposite of a condition."""
+    inner = truth(e)
+    return Expr(f"not {inner.at(NOT)}", NOT, "truth", depth=inner.depth + 1)
+
+
+# What may be written shorter where a matrix is read by columns.
+_SHORTER = re.compile(r"zip\(\*\w+\)|\b\w+\[\d+\]\[0\]")
 _REDUCTIONS = {
     "add": "sum",
     "count": "sum",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ddc.ir import OPS, Affine, Int, Op, Quotient, Scalar, Type, element, int_bounds
+from ddc.ir import OPS, Affine, Function, Int, Op, Quotient, Scalar, Type, dims, element, int_bounds
 from ddc.ir.ranges import TypeProblem
 
 LARGEST_SIZE = 1 << 40
@@ -26,17 +26,35 @@ def reach(r: Range) -> int | None:
     return None if r[0] is None or r[1] is None else max(abs(r[0]), abs(r[1]))
 
 
-def of_affine(at: Affine, known: Mapping[str, Range], smallest: Mapping[str, int]) -> Range:
+def longest(function: Function) -> dict[str, int]:
+    """Return for each size how large it can be where every parameter fits into an array."""
+    least = {size.name: size.minimum for size in function.sizes}
+    found = dict.fromkeys(least, LARGEST_SIZE)
+    for param in function.params:
+        shape = dims(param.type)
+        for size in least:
+            power = sum(extent == Affine.symbol(size) for extent in shape)
+            if power > 1 and all(extent.at_least(1, least) for extent in shape):
+                root = 1
+                while (2 * root) ** power <= LARGEST_SIZE:
+                    root *= 2
+                found[size] = min(found[size], root)
+    return found
+
+
+def of_affine(
+    at: Affine, known: Mapping[str, Range], smallest: Mapping[str, int], longest: Mapping[str, int]
+) -> Range:
     """Return the range of an index expression."""
     low, high = at.const, at.const
     for symbol, coefficient in at.terms:
         if isinstance(symbol, Quotient):
-            inner = of_affine(symbol.of, known, smallest)
+            inner = of_affine(symbol.of, known, smallest, longest)
             ends = _quotient(symbol, inner)
         elif symbol.startswith("%"):
             ends = known.get(symbol[1:], (None, None))
         else:
-            ends = (smallest.get(symbol, 0), LARGEST_SIZE)
+            ends = (smallest.get(symbol, 0), longest.get(symbol, LARGEST_SIZE))
         if ends[0] is None or ends[1] is None:
             return None, None
         corners = (coefficient * ends[0], coefficient * ends[1])

@@ -8,16 +8,19 @@ from typing import Any, cast
 
 from ddc.ir import (
     Affine,
+    Block,
     Loop,
     Op,
     Real,
     element,
+    operands_of,
+    walk,
 )
 
 from .loads import Loads
 from .ranges import LARGEST_SIZE, Range, fits
 from .text import ATOM, BITOR, PRODUCT, Expr, as_float, literal
-from .values import NeedsStatements
+from .values import LONG, NeedsStatements
 from .vector_ops import NotVector, as_number, as_object, as_real, is_array
 from .writer import Writer
 
@@ -29,12 +32,20 @@ class Reductions(Loads):
 
     def reduce(self, op: Op, writer: Writer | None) -> Expr:
         if self.axes:
+            for behind in (True, False):
+                try:
+                    with self.attempt(None):
+                        return self._reduce_axes(op, behind)
+                except (NotVector, NeedsStatements):
+                    pass
+            self.settle(op, writer)
             return self._reduce_arrays(op, writer)
         try:
             with self.attempt(writer):
                 return self._reduce_box(op, writer)
         except (NotVector, NeedsStatements):
             pass
+        self.settle(op, writer)
         found = super().reduce(op, writer)
         self._reduced_range(op)
         return found
@@ -83,9 +94,105 @@ class Reductions(Loads):
             text = f"({', '.join(self.affine(d).text for d in shape)},)"
             e = replace(e, text=f"np.broadcast_to({e.text}, {text})", prec=ATOM)
         span = self._reduced_range(op)
+        if writer is not None and len(e.text) > LONG and isinstance(operand, str):
+            self.bind(operand, e, writer)
+            e = self.values[operand]
         self.axes.clear()
         self.leave(op)
         return self._reduced(op, e, span)
+
+    def _reduce_axes(self, op: Op, behind: bool) -> Expr:
+        """Return a reduction in a map as one along axes, behind or before those of the map.
+
+        That lays out an array of all terms, so only where one is read that is as large.
+        """
+        assert op.body is not None
+        outer, count = list(self.axes), len(op.loops)
+        inner = {loop.symbol for loop in op.loops} | {loop.symbol for loop in outer}
+        if self.sliced or any((v.low.symbols() | v.high.symbols()) & inner for v in op.loops):
+            raise NotVector
+        everything = any(
+            o.code == "load" and inner <= set().union(*(i.at.symbols() for i in o.index))
+            for o in op.body.ops
+        )
+        if not everything:
+            raise NotVector
+        saved = {} if behind else self._shifted(op, count)
+        self.sliced = True
+        try:
+            self.enter(op)
+            if behind:
+                self.vectorise(op)
+            else:
+                self.axes[:0] = op.loops
+                for loop in op.loops:
+                    self.values[loop.var] = self.vector_affine(Affine.symbol(loop.symbol))
+            self.block(op.body, None)
+            e = self.operand(op.body.yields[0])
+        finally:
+            self.sliced = False
+            self.axes[:] = outer
+            self.values |= saved
+        if e.own or not is_array(e):
+            raise NotVector
+        first, depth = (len(outer), len(outer) + count) if behind else (0, count)
+        if not e.axes >= set(range(first, depth)) or (behind and e.end != depth):
+            raise NotVector
+        places = range(-count, 0) if behind and 0 not in e.axes else range(first, depth)
+        span = self._reduced_range(op)
+        self.leave(op)
+        axes = frozenset(a if behind else a - count for a in e.axes if not first <= a < depth)
+        end = len(outer) if behind else e.end - count
+        if not axes or not end:
+            raise NotVector
+        found = self._along(op, e, tuple(places), span)
+        return replace(found, axes=axes, end=end, own=0)
+
+    def _shifted(self, op: Op, count: int) -> dict[str, Expr]:
+        """Move the arrays that a body reads behind new axes; return them as they were."""
+        saved: dict[str, Expr] = {}
+        assert op.body is not None
+        for inner in walk(Block((op,), ())):
+            places = [s[1:] for i in inner.index for s in i.at.symbols() if s.startswith("%")]
+            for name in (*operands_of(inner), *places):
+                e = self.values.get(name) if isinstance(name, str) else None
+                if e is not None and e.end and name not in saved:
+                    saved[str(name)] = e
+                    axes = frozenset(a + count for a in e.axes)
+                    self.values[str(name)] = replace(e, axes=axes, end=e.end + count)
+        return saved
+
+    def _along(self, op: Op, e: Expr, places: tuple[int, ...], span: Range) -> Expr:
+        """Return a reduction of an array along some of its axes."""
+        kind = str(op.attr("kind"))
+        real = isinstance(element(self.types[op.result]), Real)
+        sure = all(v.extent.at_least(1, self.smallest) for v in op.loops)
+        if kind in ("min", "max", "argmax") and not sure:
+            raise NotVector
+        axis = str(places[0]) if len(places) == 1 else f"({', '.join(map(str, places))})"
+        depth = e.depth + 1
+        if kind in ("or", "and"):
+            method = "any" if kind == "or" else "all"
+            return Expr(f"{e.at(ATOM)}.{method}({axis})", ATOM, "truth", depth=depth)
+        if kind == "argmax":
+            found = Expr(f"{e.at(ATOM)}.argmax({axis})", ATOM, "int", depth=depth)
+            low = self.affine(op.loops[0].low)
+            if low.text == "0":
+                return found
+            return replace(found, text=f"({low.text} + {found.text})")
+        if kind in ("min", "max"):
+            e = as_real(e) if real else as_number(e)
+            self.intervals[op.result] = self.interval(cast(Any, op.body).yields[0])
+            return Expr(f"{e.at(ATOM)}.{kind}({axis})", ATOM, e.kind, depth=depth)
+        if real:
+            return Expr(f"{as_real(e).at(ATOM)}.sum({axis})", ATOM, "float", depth=depth)
+        if not fits(span) and kind != "xor":
+            e = as_object(as_number(e))
+        result = "object" if e.kind == "object" else "int"
+        found = Expr(f"{e.at(ATOM)}.sum({axis})", ATOM, result, depth=depth)
+        if kind == "xor":
+            return replace(found, text=f"{found.text} % 2", prec=PRODUCT)
+        return found
 
     def _is_stored(self, op: Op, shape: Sequence[Affine]) -> bool:
         """Tell whether the box of a reduction is small, or as large as an array that it reads."""
@@ -129,6 +236,10 @@ class Reductions(Loads):
                 depth=depth,
             )
         if real:
+            term = self.interval(operand)
+            if term is not None:
+                ends = [LARGEST_SIZE * abs(b) for b in term]
+                self.intervals[op.result] = (-max(ends), max(ends))
             return Expr(f"float({as_real(e).at(ATOM)}.sum())", ATOM, "float", depth=depth)
         if not fits(span):
             base = as_object(as_number(e)).at(ATOM)

@@ -432,7 +432,21 @@ def _tanh(use: Use) -> Expr:
 
 
 def _sigmoid(use: Use) -> Expr:
-    return call(use.host.helper("_sigmoid"), as_float(use.args[0]), kind="float")
+    a = as_float(use.args[0])
+    if is_named(a):
+        return sigmoid_of(a, use.host)
+    return call(use.host.helper("_sigmoid"), a, kind="float")
+
+
+def is_named(e: Expr) -> bool:
+    """Tell whether an expression is a name, or minus one."""
+    return e.text.removeprefix("-").isidentifier()
+
+
+def sigmoid_of(x: Expr, host: Host) -> Expr:
+    """Return 1 / (1 + e ** -x) of a name, without overflow and with all its digits at both ends."""
+    exp = host.math("exp")
+    return Expr(f"{exp}(min({x.text}, 0)) / (1 + {exp}(-abs({x.text})))", PRODUCT, "float", depth=4)
 
 
 _OPS: dict[str, Callable[[Use], Expr]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -29,6 +30,7 @@ from ddc.ir import (
     dims,
     element,
     int_bounds,
+    operands_of,
     walk,
 )
 
@@ -37,7 +39,7 @@ from .intervals import Interval
 from .literals import constant_literal
 from .names import Names
 from .running import Running
-from .scalar import Use, scalar_op
+from .scalar import Use, scalar_op, sigmoid_of
 from .text import (
     ATOM,
     BITOR,
@@ -57,9 +59,10 @@ from .writer import Writer
 
 DEEP = 24  # nesting of one expression; CPython's parser refuses 200 brackets
 LONG = 76  # characters of an expression that is still put inside another
-LINE = 88  # characters of an expression that is returned
+LINE = 89  # characters of an expression that is returned
 PART = 24  # characters of an operand that gets a name where the whole is too long
 MOST_PARTS = 3  # operands that get one; black splits longer rows of them well
+SHARED = 48  # characters of a list that shares a line with another
 LONGER = 240  # and inside a comprehension, where naming it would take a function
 
 
@@ -97,7 +100,7 @@ class Module:
 
 
 # A variable plus one thing: a name, or something in brackets.
-_ADDED = re.compile(r"(\w+) \+ (?:(\w+)|\(([^()]*)\))")
+ADDED = re.compile(r"(\w+) \+ (?:(\w+)|\(([^()]*)\))")
 
 
 class Values:
@@ -126,6 +129,7 @@ class Values:
             for o, r in zip(function.body.yields, function.results)
             if int_bounds(element(r.type)) is not None and not isinstance(element(r.type), Category)
         }
+        self.packed = _packed(function)  # sigmoids that stand together as one list
         self.replacing: dict[str, str] = {}  # next values -> variables of the states they replace
         self.symbols: dict[str, str] = {}  # sizes and loop variables -> Python names
         self._constant_names: dict[str, str] = {}
@@ -199,6 +203,9 @@ class Values:
                 found = self.map(op, writer)
             elif op.code == "reduce":
                 found = [self.reduce(op, writer)]
+            elif op.result in self.packed:
+                found = [as_float(self.operand(op.operands[0]))]
+                self.intervals[op.result] = (0.0, 1.0)
             else:
                 found = [self.split(op, self.simple(op), writer)]
             for name, value in zip(op.results, found):
@@ -227,12 +234,14 @@ class Values:
         """Write a value to a local variable: a new one, or that of the state it replaces."""
         local = self.replacing.get(name) or self.names.fresh(name)
         entry = value.prec == ATOM and value.text.endswith("]")
-        added = _ADDED.fullmatch(value.text) if value.kind == "int" else None
+        added = ADDED.fullmatch(value.text) if value.kind == "int" else None
         if name in self.replacing and added is not None and added[1] == local:
             writer.line(f"{local} += {added[2] or added[3]}")
             self.values[name] = replace(value, text=local, prec=ATOM, condition=None, depth=0)
             return
-        writer.assign(local, value.text, shared=entry and value.kind not in ("array", "tuple"))
+        shared = value.kind == "array" and value.text.startswith("[") and len(value.text) < SHARED
+        shared = shared or (entry and value.kind not in ("array", "tuple"))
+        writer.assign(local, value.text, shared=shared)
         self.values[name] = replace(value, text=local, prec=ATOM, condition=None, depth=0)
 
     def split(self, op: Op, value: Expr, writer: Writer | None) -> Expr:
@@ -243,8 +252,11 @@ class Values:
         long = [o for o in named if len(self.values[o].text) >= PART]
         if not 0 < len(long) <= MOST_PARTS:
             return value
-        for operand in sorted(long, key=op.operands.index):
-            self.bind(operand, self.values[operand], writer)
+        rest = len(value.text)
+        for operand in sorted(long, key=lambda o: -len(self.values[o].text)):
+            if rest > LINE - PART:
+                rest -= len(self.values[operand].text)
+                self.bind(operand, self.values[operand], writer)
         return self.simple(op)
 
     def simple(self, op: Op) -> Expr:
@@ -385,12 +397,21 @@ class Values:
         values = [self.operand(o) for o in op.operands]
         texts = [(as_float(v) if real else as_int(v)).text for v in values]
         self.intervals[op.result] = self._joined(op.operands)
+        if self.packed.issuperset(op.operands) and values:
+            return self.each_sigmoid(texts)
         return Expr(
             nested_lists(texts, [d.const for d in op.shape]),
             ATOM,
             "array",
             depth=3 + deepest(values),
         )
+
+    def each_sigmoid(self, texts: Sequence[str]) -> Expr:
+        """Return a list of the sigmoids of several numbers."""
+        name = self.names.fresh("x", "v", "each")
+        value = sigmoid_of(Expr(name), self.module)
+        self.names.free(name)
+        return Expr(f"[{value.text} for {name} in ({', '.join(texts)})]", ATOM, "array", depth=6)
 
     def reshape(self, op: Op) -> Expr:
         (array,) = op.operands
@@ -458,6 +479,19 @@ def need(writer: Writer | None) -> Writer:
     if writer is None:
         raise NeedsStatements
     return writer
+
+
+def _packed(function: Function) -> set[Operand]:
+    """Return the sigmoids that nothing reads but a list of two or more of them."""
+    made = {op.result: op for op in function.body.ops if op.code == "sigmoid"}
+    readers = Counter(o for op in walk(function.body) for o in operands_of(op))
+    readers.update(function.body.yields)
+    found: set[Operand] = set()
+    for op in function.body.ops:
+        alone = all(o in made and readers[o] == 1 for o in op.operands)
+        if op.code == "pack" and len(op.shape) == 1 and len(op.operands) > 1 and alone:
+            found |= set(op.operands)
+    return found
 
 
 def nested_lists(texts: Sequence[str], shape: Sequence[int]) -> str:

@@ -23,6 +23,7 @@ from ddc.ir import (
 )
 
 from .arrays import DTYPES
+from .lines import Line
 from .reductions import Reductions
 from .text import ATOM, Expr
 from .vector_ops import NotVector, as_number, is_array
@@ -39,6 +40,7 @@ class Vector(Reductions):
         except NotVector:
             if self.axes:
                 raise
+        self.settle(op, writer)
         found = super().map(op, writer)
         return [self._from_lists(op, k, e) for k, e in enumerate(found)]
 
@@ -126,6 +128,10 @@ class Vector(Reductions):
                 found[0] = f"{source[0]} in {inside}"
         return found, targets, walked
 
+    def plan(self, op: Op) -> list[list[Line]] | None:
+        """Return no rows and columns: entries of arrays are no Python numbers."""
+        return None
+
     def _walked(self, op: Op) -> list[Op]:
         """Return the loads that a Python loop over the entries of arrays makes superfluous."""
         if self.axes:
@@ -143,6 +149,7 @@ class Vector(Reductions):
         assert op.body is not None
         if self.axes:
             raise NotVector
+        self.settle(op, writer)
         count = len(op.body.yields)
         for state in op.states:
             self.ranges[state.name] = int_bounds(element(state.type)) or (0, 0)

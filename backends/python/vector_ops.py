@@ -363,7 +363,10 @@ def _branch_kind(use: Use) -> str:
 
 
 def _sign(use: Use) -> Expr:
-    return call(use.host.helper("_sign"), as_number(use.args[0]), kind="int")
+    a = as_number(use.args[0])
+    if a.kind == "int" and not use.is_real:
+        return call("np.sign", a, kind="int")
+    return call(use.host.helper("_sign"), a, kind="int")
 
 
 def _step(use: Use) -> Expr:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 LINE_LENGTH = 100  # as black is told
-WIDTH = 80  # several short assignments share a line up to this length
+WIDTH = 90  # several short assignments share a line up to this length
 
 
 class Writer:
@@ -25,7 +25,10 @@ class Writer:
 
     def assign(self, name: str, text: str, shared: bool = False) -> None:
         """Add `name = text`; `shared` ones do not depend on what stands on the line before."""
-        if shared and self._open is not None and "," not in text.split("[")[0]:
+        apart = self._open is not None and not any(
+            re.search(rf"\b{known}\b", text) for known in self._open[0]
+        )
+        if shared and apart and self._open is not None and "," not in text.split("[")[0]:
             names, texts = [*self._open[0], name], [*self._open[1], text]
             joined = f"{', '.join(names)} = {', '.join(texts)}"
             if len(joined) <= WIDTH:
@@ -54,6 +57,14 @@ class Writer:
     def count(self, name: str) -> int:
         """Return how often a Python name occurs."""
         return sum(len(re.findall(rf"\b{name}\b", line)) for line in self.lines)
+
+    def matches(self, pattern: str) -> list[re.Match[str]]:
+        """Return the places where a pattern occurs."""
+        return [match for line in self.lines for match in re.finditer(pattern, line)]
+
+    def replace(self, pattern: str, text: Callable[[re.Match[str]], str]) -> None:
+        """Write something else wherever a pattern occurs."""
+        self.lines = [re.sub(pattern, text, line) for line in self.lines]
 
     def inline(self, name: str, text: str) -> bool:
         """Write an expression in place of a name that occurs once; tell whether it fits."""

@@ -24,11 +24,20 @@ def written(body: str) -> tuple[str, Any]:
 @pytest.mark.parametrize(
     ("body", "says", "wanted"),
     [
-        ("%a = load %x[%i]\n %n = add %s, %a\n next %n\n yield %n\n", "s += a", [3, 5, 10]),
+        (
+            "%a = load %x[%i]\n %n = add %s, %a\n next %n\n yield %n\n",
+            "[s := s + a for a in x]",
+            [3, 5, 10],
+        ),
         (
             "%a = load %x[%i]\n %d = sub %a, %s\n %n = mul 2, %d\n next %n\n yield %n\n",
-            "s = 2 * (a - s)",
+            "[s := 2 * (a - s) for a in x]",
             [6, -8, 26],
+        ),
+        (
+            "%a = load %x[%i]\n %n = add %s, %a\n %m = mul %a, %a\n next %n\n yield %m\n",
+            "s += a",
+            [9, 25, 4],
         ),
         # The old state is yielded, or read twice: it must outlive the new one.
         (
