@@ -161,7 +161,14 @@ class Binding:
 
         An input without that axis (of the declared rank) is one value that all rows share.
         """
-        assert self._rows is not None
+        if self._rows is None:
+            for row in range(count):
+                given = [
+                    a if a.ndim == len(dims(p.type)) else a[row]
+                    for p, a in zip(self.function.params, inputs)
+                ]
+                self.run(sizes, given, [out[row : row + 1] for out in outputs])
+            return
         arguments: list[Any] = [count, *(sizes[name] for name in self.kernel.sizes)]
         for param, array in zip(self.function.params, inputs):
             shared = array.ndim == len(dims(param.type))

@@ -255,6 +255,7 @@ class PackedGrid:
             self._rows(function, pool, threads)
         else:
             self._tiles(function, steps, pool, threads)
+        assert self.spare is not None
         self.current, self.spare = self.spare, self.current
 
     def _rows(self, function: Any, pool: ThreadPoolExecutor | None, threads: int) -> None:

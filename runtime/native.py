@@ -172,6 +172,9 @@ class Runner:
             raise InputError("a program runs on at least 1 thread")
         if len(inputs) == 1 and isinstance(inputs[0], PackedRows):
             return self.batches.packed(inputs[0], threads, dtype)
+        inputs = self.features(inputs)
+        if len(inputs) != len(self.params):
+            raise InputError(f"@{self.module.entry.name} takes {len(self.params)} inputs")
         wanted = results.dtypes(self.module.entry.results, dtype, out)
         arrays = self.arrays(inputs)
         count = None if arrays is None else self.rows(arrays)
@@ -193,6 +196,13 @@ class Runner:
         if count >= 0:
             return made[0] if len(made) == 1 else tuple(made)
         return results.returned(made, wanted, out)
+
+    def features(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return one column for each feature where one array [rows, features] was given."""
+        if len(inputs) != 1 or len(self.params) < 2 or any(self.ranks):
+            return inputs
+        table = np.asarray(inputs[0])
+        return tuple(table.T) if table.ndim == 2 and table.shape[1] == len(self.params) else inputs
 
     def arrays(self, inputs: Sequence[Any]) -> list[NDArray[Any]] | None:
         """Return the inputs as arrays, None where the Python function has to look at them."""
@@ -246,7 +256,7 @@ class Runner:
     def _by_python(self, inputs: Sequence[Any], wanted: Any, out: Any) -> Any:
         try:
             made = self.python(*inputs)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise InputError(str(error)) from None
         if out is None and all(d is None for d in wanted):
             return made
@@ -273,6 +283,23 @@ class Runner:
         parts = zip(*rows) if several else [rows]
         made = [results.stacked(list(part)) for part in parts]
         return results.returned(made, wanted, out)
+
+    def form(self, *inputs: Any) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+        """Return shape and dtype of the answer, None where it is not one array, or not native."""
+        inputs = self.features(inputs)
+        arrays = self.arrays(inputs)
+        count = None if arrays is None else self.rows(arrays)
+        entry = self.module.entry
+        if arrays is None or count is None or self.binding is None or len(entry.results) != 1:
+            return None
+        shapes = [a.shape[a.ndim - rank :] for a, rank in zip(arrays, self.ranks)]
+        try:
+            (shape,), _ = results.shapes(entry, shapes)
+        except DdcError:
+            return None  # the call says what is wrong
+        real = isinstance(element(entry.results[0].type), Real)
+        whole = shape if count < 0 else (count, *shape)
+        return whole, np.dtype(np.float64 if real else np.int64)
 
     def steps(
         self,

@@ -77,7 +77,7 @@ class Stepper:
                 check_out(out, given.shape)
             return self._steps(given, count, threads, out, progress)
         except OverflowReported:
-            return _kept(self._by_python(given, count, progress), given, out)
+            return _kept(self._exactly(given, count, progress), given, out)
         except InputError:
             raise
         except DdcError as error:
@@ -94,7 +94,7 @@ class Stepper:
         param = self.module.entry.params[0]
         binding = self.runner.binding
         if binding is None:
-            return _kept(self._by_python(given, count, progress), given, out)
+            return _kept(self._exactly(given, count, progress), given, out)
         sizes, _ = binding.shapes((given.shape,))
         type_ = binding.kernel.inputs[0].type
         if count and is_bit(element(param.type)) and self._pays(given, count):
@@ -142,9 +142,11 @@ class Stepper:
 
     # ------------------------------------------------------------ one step at a time
 
-    def _by_python(
-        self, given: NDArray[Any], count: int, progress: Progress | None
-    ) -> NDArray[Any]:
+    def by_python(self, given: NDArray[Any], count: int, progress: Progress | None) -> NDArray[Any]:
+        """Return the state after some steps of the Python backend, in the dtype of what is given."""
+        return _kept(self._exactly(given, count, progress), given, None)
+
+    def _exactly(self, given: NDArray[Any], count: int, progress: Progress | None) -> NDArray[Any]:
         current = given
         for step in range(count):
             try:

@@ -6,8 +6,9 @@ from typing import Any
 
 from ddc.backends.evidence import sentence
 from ddc.backends.lowering import lower
-from ddc.ir import DdcError, Module
+from ddc.ir import DdcError, Module, print_module
 
+from .text import data
 from .unit import Unit
 
 KINDS = (".ll", ".s", ".o", ".so")
@@ -29,6 +30,27 @@ def _comment(module: Module, meta: dict[str, Any] | None) -> list[str]:
     if meta is not None:
         lines.append(f"ddc: {json.dumps(meta, ensure_ascii=True, sort_keys=True)}")
     return [line.encode("unicode_escape").decode("ascii") for line in lines]
+
+
+# What machine code says about itself, so that it can be run: the symbol `NAME_ddc` holds this mark,
+# the function's name and signature as LLVM writes them, and the program as IR text.
+MARK = "ddc-program-1"
+LONGEST_DESCRIPTION = 1 << 20
+
+
+def signature(unit: Unit) -> str:
+    """Return the head of the function that computes, as LLVM assembly."""
+    kernel = unit.kernel
+    result = "i32" if kernel.checked else unit.result()
+    return unit.head(unit.symbol, result, kernel.checked or kernel.returned is None)
+
+
+def _description(unit: Unit, module: Module) -> str:
+    lines = (MARK, unit.symbol, signature(unit), print_module(module))
+    raw = "\n".join(lines).encode("utf-8", "backslashreplace") + b"\0"
+    if len(raw) > LONGEST_DESCRIPTION:
+        return ""
+    return f"@{unit.name}_ddc = constant [{len(raw)} x i8] {data(raw)}\n"
 
 
 def text(module: Module, meta: dict[str, Any] | None = None, **_: Any) -> str:
@@ -55,11 +77,12 @@ def emit(
         return text(module, meta).encode("ascii", "backslashreplace")
     if kind not in KINDS:
         raise DdcError(f"the LLVM backend writes {' '.join(KINDS)}, not {kind!r}")
-    source, chosen = assembly(module), machine.cpu_of(cpu)
+    unit, chosen = Unit(lower(module)), machine.cpu_of(cpu)
+    source = unit.module(_comment(module, meta))
     if kind == ".s":
         return machine.assembly(source, chosen).encode("utf-8")
-    code = machine.object_code(source, chosen)
+    code = machine.object_code(f"{source}\n{_description(unit, module)}", chosen)
     return code if kind == ".o" else machine.shared_library(code)
 
 
-__all__ = ["KINDS", "assembly", "emit", "text"]
+__all__ = ["KINDS", "MARK", "assembly", "emit", "signature", "text"]
