@@ -476,6 +476,8 @@ class Plain(Values):
             (value,) = self.body(op.body, walked, None)
             entry = self.yielded(op, 0, value)
             for k, name in enumerate(following):
+                if name not in self.running.found:  # the loop names it: it cannot be assigned
+                    raise NeedsStatements
                 self.running.found[name] = self.next_value(op, k, self.running.found[name])
             text = assigned(entry.text, self.running)
         except NeedsStatements:

@@ -148,6 +148,8 @@ def _op_kind(op: Op, array: str, kinds: dict[str, str]) -> str | None:
     alike = len(given) == 1 and given <= set(_NUMBERS)
     if op.code == "sub" and alike:
         return "d"
+    if op.code == "argmax" and alike:
+        return "b"
     if op.code in ("min", "max") and alike:
         return given.pop()
     if op.code in _COMPARISONS:

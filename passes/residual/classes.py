@@ -55,6 +55,34 @@ def residual_classes(found: Outputs, letters: int) -> Levels | None:
     return Levels(tuple(nexts), tuple(outs), final, ids)
 
 
+def additive_classes(found: Outputs, letters: int, greatest: bool) -> tuple[Levels, int] | None:
+    """Return classes of prefixes up to a number that each adds to the one answer at the end.
+
+    The answer is the number returned and the outputs of all steps together (a count, the zeros that
+    lead). What a prefix adds is what is least, or greatest, among its continuations: as far along
+    the word as it can be told (pushing of weights, Mohri 1997). None where there are too many
+    classes, or starts that differ.
+    """
+    base = found.finals[:, 0]
+    ids = np.zeros(len(base), dtype=np.int64)
+    nexts: list[Ints] = []
+    outs: list[Ints] = []
+    for _ in found.steps:
+        rows = len(base) // letters
+        after, ahead = ids.reshape(rows, letters), base.reshape(rows, letters)
+        base = ahead.max(axis=1) if greatest else ahead.min(axis=1)
+        added = ahead - base[:, None]
+        first, ids = _distinct(np.concatenate([after, added], axis=1))
+        if len(first) > MAX_CLASSES:
+            return None
+        nexts.insert(0, after[first])
+        outs.insert(0, added[first][:, :, None])
+    if len(set(base.tolist())) > 1 or not nexts:
+        return None
+    levels = Levels(tuple(nexts), tuple(outs), np.zeros((1, 0), dtype=np.int64), ids)
+    return levels, int(base[0])
+
+
 def _distinct(rows: Ints) -> tuple[Ints, Ints]:
     """Return the first of each kind of row, and each row's kind in order of first appearance."""
     key = np.zeros(len(rows), dtype=np.int64)

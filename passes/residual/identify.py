@@ -26,7 +26,9 @@ class Machine:
     """States 0 …, the same at every position.
 
     `next` [states, letters], `out` [states, letters, columns], `final` [states, finals], `starts`
-    the state of each start, `plateau` the number of levels at which all states are told apart.
+    the state of each start, `plateau` the number of levels at which all states that transitions lead
+    to are told apart. With a `base`, the one answer at the end is this number and the outputs of all
+    steps together.
     """
 
     next: Ints
@@ -34,6 +36,7 @@ class Machine:
     final: Ints
     starts: Ints
     plateau: int
+    base: int | None = None
 
     @property
     def states(self) -> int:
@@ -154,8 +157,9 @@ class _Search:
         nexts = np.array([partial.given[move] for move in moves], dtype=np.int64)
         rows = [min(known.items()) for known in partial.classes]
         final = [levels.final[end or 0] for end in ends]
+        lasting = [partial.classes[state] for state in sorted(entered)]
         plateau = sum(
-            len({known.get(t, -1) for known in partial.classes} - {-1}) == count
+            len({known.get(t, -1) for known in lasting} - {-1}) == len(lasting)
             for t in range(levels.length + 1)
         )
         return Machine(

@@ -59,16 +59,18 @@ class Oracle:
             arrays[own.array][:] = starts[case, column]
         state = self.machine.starts[case]
         count = len(layout.placed.steps) * layout.length + len(layout.placed.finals)
-        wanted = np.zeros((ROWS, count), np.int64)
+        wanted = np.full((ROWS, count), self.machine.base or 0, np.int64)
         for step in range(layout.length):
             letter = words[:, step]
             for column, read in enumerate(layout.reads(step)):
                 where: tuple[Any, ...] = (slice(None), *read.at)
                 arrays[read.array][where] = letters[letter, column]
+            if self.machine.base is not None:
+                wanted[:, 0] += self.machine.out[state, letter, 0]
             for column, flat in enumerate(layout.answers(step)):
                 wanted[:, flat] = self.machine.out[state, letter, column]
             state = self.machine.next[state, letter]
-        for number, flat in enumerate(layout.ends):
+        for number, flat in enumerate(layout.ends if self.machine.base is None else ()):
             wanted[:, flat] = self.machine.final[state, number]
         return arrays, wanted
 

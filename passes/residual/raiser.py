@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ddc.ir import Module, verify
+from ddc.ir import Module
 from ddc.passes.base import Context, Pass
 from ddc.passes.cost import program_cost
+from ddc.passes.generalise import widen_results
 from ddc.passes.units import Family, read
 
-from .classes import residual_classes
+from .classes import additive_classes, residual_classes
 from .identify import Machine, identify
 from .oracle import Oracle
 from .words import Layout, causal, layouts, outputs
@@ -41,22 +42,23 @@ class Residual(Pass):
         scans: list[_Scan] = []
         for layout, machine in found:
             if machine.states == fewest and len(scans) < KEPT:
-                program = module.with_entry(written(entry, layout, machine))
-                scans += [] if verify(program) else [_Scan(program, layout, machine)]
+                # A sum of steps may have a wider type than the answers that occur.
+                scan = widen_results(written(entry, layout, machine), module)
+                scans += [] if scan is None else [_Scan(module.with_entry(scan), layout, machine)]
         if not scans:
             return module
         costs = [_finished(scan.module, context, "minimise")[0] for scan in scans]
-        cost, scan = min(zip(costs, scans), key=lambda pair: (not pair[1].stable, pair[0]))
-        if scan.stable:
-            context.analyses["words", entry.name] = Oracle(scan.layout, scan.machine, entry.params)
-        if not _shorter(cost, scan, module, context):
+        cost, best = min(zip(costs, scans), key=lambda pair: pair[1].rank(pair[0]))
+        layout, machine = best.layout, best.machine
+        if best.stable:
+            context.analyses["words", entry.name] = Oracle(layout, machine, entry.params)
+        if not _shorter(cost, best, module, context):
             return module
-        if not scan.stable:
+        if not best.stable:
             context.analyses["pinned", entry.name] = (
-                f"{scan.machine.states} states after {scan.layout.length} letters may be more after "
-                "more letters"
+                f"{machine.states} states after {layout.length} letters may be more after more letters"
             )
-        return scan.module
+        return best.module
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,10 @@ class _Scan:
     def stable(self) -> bool:
         """Whether all states are told apart often enough to say that there are no others."""
         return self.machine.plateau >= max(2, self.machine.states)
+
+    def rank(self, cost: int) -> tuple[bool, int, int]:
+        """What is better is less: what holds at every size, small letters, short programs."""
+        return not self.stable, len(self.layout.letters), cost
 
 
 def _shorter(cost: int, scan: _Scan, module: Module, context: Context) -> bool:
@@ -106,10 +112,17 @@ def _machines(family: Family) -> Iterator[tuple[Layout, Machine]]:
         found = outputs(family, layout)
         if found is None:
             continue
-        levels = residual_classes(found, len(layout.letters))
+        letters = len(layout.letters)
+        levels = residual_classes(found, letters)
         machine = None if levels is None else identify(levels)
         if machine is not None and machine.states > 1:
             yield layout, machine
+        if not layout.placed.steps and found.finals.shape[1] == 1 and found.finals.max() > 1:
+            for greatest in (False, True):
+                added = additive_classes(found, letters, greatest)
+                machine = None if added is None else identify(added[0])
+                if added is not None and machine is not None:
+                    yield layout, replace(machine, base=added[1])
 
 
 __all__ = ["Residual"]

@@ -60,6 +60,8 @@ def written(function: Function, layout: Layout, machine: Machine) -> Function:
     )
     # The outputs at the end are those of a machine that gives them at every step.
     mealy = Mealy(machine.next, np.concatenate([machine.out, machine.final[machine.next]], axis=2))
+    if machine.states == 1:
+        return _Scan(word, machine, Coding(mealy, np.zeros(1, dtype=np.int64))).function()
     coding = encode(mealy, word)
     if coding.next is None or word.bits and mealy.states == 2:
         tables = [(_table_cost(found, word), found) for found in _numbered(mealy)]
@@ -124,9 +126,13 @@ class _Scan:
 
     def function(self) -> Function:
         """Return the whole function."""
+        if self.machine.base is not None:
+            return self._function(self._total())
         last, sequences = self._last()
         finals = [self._final(number, last) for number in range(len(self.placed.finals))]
-        value = self._joined(finals, sequences)
+        return self._function(self._joined(finals, sequences))
+
+    def _function(self, value: Operand) -> Function:
         entry = self.word.entry
         return self.builder.function(
             entry.name,
@@ -136,6 +142,21 @@ class _Scan:
             entry.sizes,
             entry.where,
         )
+
+    def _total(self) -> Operand:
+        """Return the sum of what the steps give, and the number that it starts from."""
+        base = self.machine.base or 0
+        if self.machine.states == 1:
+            with self.builder.body() as ops:
+                value = self.writer.table(self.machine.out[0, :, 0], self.writer.letter())
+            loop = self.writer.time
+        else:
+            _, (sequence,) = self._scan()
+            loop = Loop(self.builder.fresh("i"), Affine.of(0), Affine.of(self.word.length))
+            with self.builder.body() as ops:
+                value = self.builder.load(sequence, Affine.symbol(loop.symbol))
+        total = self.builder.reduce("add", [loop], ops, value, "total")
+        return self.builder.op("add", total, base, name="total") if base else total
 
     def _last(self) -> tuple[Operand, list[str]]:
         """Return the state at the end, and what the steps give."""
@@ -152,7 +173,7 @@ class _Scan:
     def _scan(self) -> tuple[Operand, list[str]]:
         name = self.builder.fresh(self._name())
         state = State(name, range_of(self.coding.labels), self._start())
-        columns = len(self.placed.steps)
+        columns = self.machine.out.shape[2]
         with self.builder.body() as ops:
             step = Step(self.writer, self.coding, self.word, name)
             after = step.next()
@@ -166,7 +187,7 @@ class _Scan:
 
     def _name(self) -> str:
         codes = {"mod": "rest", "floordiv": "carry"}
-        steps = len(self.placed.steps)
+        steps = self.machine.out.shape[2]
         if self.coding.next is not None and self.coding.next.code in codes:
             return codes[self.coding.next.code]
         after = self.coding.labels[self.machine.next]
@@ -181,7 +202,7 @@ class _Scan:
 
     def _upwards(self, sequence: str) -> str:
         """Return what a scan gave, in the order of the places and not of the steps."""
-        if not self.word.layout.backward:
+        if not self.word.layout.backward or self.machine.base is not None:
             return sequence
         length = self.word.layout.length
         loop = Loop(self.builder.fresh("i"), Affine.of(0), Affine.of(length))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ddc.backends.python import emit
 from ddc.ir import walk
 from ddc.ir.interpreter import run_batch
 from ddc.ir.sizes import instantiate, solve_sizes
@@ -69,6 +70,8 @@ LONGER: dict[str, Task] = {
     "count modulo 3": Task(ONE, lambda x: int(sum(x) % 3 == 0)),
     "no two neighbours": Task(ONE, lambda x: int(not any(p & q for p, q in zip(x, x[1:])))),
     "at least two": Task(ONE, lambda x: int(sum(x) >= 2)),
+    "zeros that lead": Task(ONE, lambda x: (x + [1]).index(1)),
+    "changes": Task(ONE, lambda x: sum(p != q for p, q in zip(x, x[1:]))),
     "three times": Task(ONE, lambda x: spelt(3 * number(x), len(x) + 2)),
 }
 
@@ -100,6 +103,21 @@ def test_four_bits_tell_every_length(name: str, length: int) -> None:
 @pytest.mark.parametrize("length", [1, 7, 33])
 def test_six_bits_tell_every_length(name: str, length: int) -> None:
     assert holds(LONGER[name], length, trained=6)
+
+
+@pytest.mark.parametrize("name", [*TASKS, *LONGER])
+@pytest.mark.parametrize("style", ["plain", "numpy"])
+def test_python_says_the_same(name: str, style: str) -> None:
+    task, trained = (TASKS[name], 4) if name in TASKS else (LONGER[name], 6)
+    module, _ = compiled(task, trained)
+    space: dict[str, Any] = {}
+    exec(emit(module, style), space)
+    params = task.declared(9)
+    rng = np.random.default_rng(9)
+    for _ in range(20):
+        values = [rng.integers(0, 2, shape_of(param)).tolist() for param in params]
+        found = space["f"](*values)
+        assert np.array_equal(found, task.answer(*values)), values
 
 
 def test_three_bits_are_enough_for_sums_and_comparisons() -> None:
