@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from ddc.backends.llvm.columns import columns_kernel
 from ddc.backends.llvm.machine import Cpu, host
 from ddc.backends.llvm.single_rows import CHUNK, curve_kernel, threshold_kernel
+from ddc.backends.lowering.logic import logic_of
 from ddc.backends.lowering.rows import rows_of
-from ddc.ir import DdcError, Module, dims, element, is_bit
-from ddc.ir.equivalence.circuit import Circuit, TooLargeError, UnsupportedError
-from ddc.ir.equivalence.gates import Gates, TooManyGatesError
-from ddc.ir.equivalence.lower import Lowering, NotLoweredError
-from ddc.ir.equivalence.unroll import input_nodes, unroll
+from ddc.ir import DdcError, Module, dims, element
 
 from .binding import Binding
 from .cache import ObjectCache
@@ -36,25 +33,18 @@ class LogicKernel:
         self, module: Module, cpu: Cpu | None = None, cache: bool = True, grouped: bool = False
     ) -> None:
         """Raise `NotLogic` for other programs."""
-        entry = module.entry
-        kinds = [element(p.type) for p in (*entry.params, *entry.results)]
-        if entry.sizes or not all(is_bit(kind) for kind in kinds):
+        entry, logic = module.entry, logic_of(module)
+        if logic is None:
             raise NotLogic
-        gates, circuit = Gates(), Circuit()
-        try:
-            results = unroll(module, entry, {}, circuit, input_nodes(circuit, entry))
-            lowering = Lowering(circuit, gates, lambda k: (gates.variable(k),))
-            planes = lowering.planes([n for r in results for n in r.ravel().tolist()])
-        except (UnsupportedError, TooLargeError, NotLoweredError, TooManyGatesError):
-            raise NotLogic from None
+        gates, signals = logic
         self.taken = [math.prod(d.const for d in dims(p.type)) for p in entry.params]
         self.made = [math.prod(d.const for d in dims(r.type)) for r in entry.results]
         self.inputs = sum(self.taken)
-        self.outputs = len(planes)
+        self.outputs = len(signals)
         chosen = cpu or host()
         self.lanes = widest(chosen)
         groups = (self.taken, self.made) if grouped else (None, None)
-        self.text = columns_kernel(gates, [p[0] for p in planes], self.lanes, *groups)
+        self.text = columns_kernel(gates, signals, self.lanes, *groups)
         store = ObjectCache.standard() if cache else None
         address, library = linked(code_of(self.text, chosen, 1, False, store), "run")
         signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3)

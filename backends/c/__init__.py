@@ -48,4 +48,24 @@ def text(module: Module, meta: dict[str, Any] | None = None, **options: Any) -> 
     return emit(module, meta, **options).alone
 
 
-__all__ = ["Source", "emit", "text"]
+def packed_kernel(module: Module, steps: int = 8) -> str | None:
+    """Return the inner loop of a program over bits in lanes as C, None for other programs.
+
+    A rule on a row of cells: `advance(source, target, first, end)`, `steps` steps at once. A rule on
+    a grid: `step(source, target, from, to, rows, columns)`. Logic of fixed shape over rows:
+    `run(inputs, outputs, stride, first, end)`. See `packed` for the layouts.
+    """
+    from ddc.backends.lowering.logic import logic_of
+    from ddc.backends.lowering.stencil import stencil_of
+
+    from . import packed
+
+    stencil = stencil_of(module)
+    if stencil is not None and len(stencil.borders) <= 2:
+        one = len(stencil.borders) == 1
+        return packed.pipeline(stencil, steps) if one else packed.rows(stencil, packed.ROWS)
+    logic = logic_of(module)
+    return None if logic is None else packed.columns(*logic)
+
+
+__all__ = ["Source", "emit", "packed_kernel", "text"]
