@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ddc.ir import DdcError, Module, Param, digest, dims
 from ddc.ir.exact import Network, Table, tabulate
+from ddc.ir.types import LARGEST_RANGE
 
 from .base import Context, Declined
 
@@ -102,6 +103,12 @@ def _groups(module: Module, network: Network, context: Context, max_rows: int) -
     for outputs in by_cone.values():
         positions: list[int] = cones[outputs[0]].tolist()
         rows = math.prod(len(network.levels[i]) for i in positions)
+        widest = max((len(network.levels[i]) for i in positions), default=0)
+        if widest > LARGEST_RANGE and rows <= max_rows:
+            raise Declined(
+                f"an input has {widest} values, more than the {LARGEST_RANGE} that an input of a "
+                "table may have: declare a narrower range"
+            )
         if rows > max_rows:
             raise _TooManyError(_too_many(module, outputs[0], positions, rows, max_rows))
     done = 0

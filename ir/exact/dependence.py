@@ -19,6 +19,7 @@ Words = NDArray[np.uint64]
 
 BLOCK = 1 << 20  # rows that are looked at at a time
 WORDS = 1 << 15  # words that stay in cache
+FEW_LEVELS = 8  # of an input whose pairs of levels are compared one by one
 MOST_CASES = 1 << 24
 
 # Bits of a word whose row has digit 0 in the input of weight 2^k.
@@ -93,13 +94,25 @@ def _digit_influence(values: NDArray[Any], levels: Sequence[Sequence[int]]) -> l
         count = len(few)
         after //= count
         cube = values.reshape(-1, count, after)
-        changed = sum(
-            int(np.count_nonzero(cube[:, first, None] != cube[:, first + 1 :]))
-            for first in range(count - 1)
-        )
         pairs = len(values) // count * (count * (count - 1) // 2)
+        if count > FEW_LEVELS:
+            changed = pairs - _equal_pairs(cube)
+        else:
+            changed = sum(
+                int(np.count_nonzero(cube[:, first, None] != cube[:, first + 1 :]))
+                for first in range(count - 1)
+            )
         result.append(changed / pairs if pairs else 0.0)
     return result
+
+
+def _equal_pairs(cube: NDArray[Any]) -> int:
+    """Count the pairs of equal numbers along the middle axis: every run of a sorted line has some."""
+    lines = np.sort(np.moveaxis(cube, 1, 2), axis=2)
+    starts = np.ones(lines.shape, np.bool_)
+    starts[:, :, 1:] = lines[:, :, 1:] != lines[:, :, :-1]
+    runs = np.diff(np.flatnonzero(starts), append=lines.size)
+    return int((runs * (runs - 1) // 2).sum())
 
 
 def project(table: Table, output: int, keep: Sequence[int]) -> NDArray[Any]:

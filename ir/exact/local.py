@@ -22,6 +22,7 @@ from .search import opposing_rows
 from .sources import Floats, Ints
 
 MOST_CASES = 1 << 12  # of one output
+MOST_LEVELS = 1 << 16  # of one input, whose values are listed
 MOST_BOXES = 1 << 10  # of one output that are open at a time
 ROUNDS = 24
 PROBES = 256  # rows on which the few inputs are guessed
@@ -71,18 +72,24 @@ def likely_inputs(network: Network, seed: int = 0) -> list[tuple[int, ...]]:
     """Return for each output the inputs whose change alone often changes it, on random rows."""
     generator = np.random.default_rng(seed)
     levels = network.levels
-    columns = [generator.choice(np.asarray(few), PROBES) for few in levels]
-    rows = np.stack(columns, 1).astype(np.int64)
+    places = [generator.integers(0, len(few), PROBES) for few in levels]
+    rows = np.stack([_at(few, at) for few, at in zip(levels, places)], 1)
     before = decide(network, rows)
     changed = np.zeros((before.shape[1], len(levels)))
     for i, few in enumerate(levels):
         moved = rows.copy()
-        place = np.searchsorted(np.asarray(few), rows[:, i])
         step = generator.integers(1, max(2, len(few)), PROBES)
-        moved[:, i] = np.asarray(few)[(place + step) % len(few)]
+        moved[:, i] = _at(few, (places[i] + step) % len(few))
         changed[:, i] = (decide(network, moved) != before).mean(0)
     least = np.maximum(RARE, FAINT * changed.max(1, initial=0.0))
     return [tuple(np.flatnonzero(row > some).tolist()) for row, some in zip(changed, least)]
+
+
+def _at(levels: Sequence[int], places: Ints) -> Ints:
+    """Return the levels at these places; a range may be far too long to be an array."""
+    if len(levels) > PROBES:
+        return np.array([levels[place] for place in places.tolist()], dtype=np.int64)
+    return np.asarray(levels, dtype=np.int64)[places]
 
 
 def prove_local(
@@ -96,6 +103,8 @@ def prove_local(
     `inputs` are positions among the network's; None takes `likely_inputs`. Raises `DdcError` for a
     network that linear bounds do not take, and for an output with too many cases.
     """
+    if max(map(len, network.levels), default=0) > MOST_LEVELS:
+        raise DdcError(f"an input has more than {MOST_LEVELS} values")
     few = likely_inputs(network) if inputs is None else [tuple(some) for some in inputs]
     low, high = network.extent
     bounds = LinearBounds(network.chain, np.maximum(np.abs(low), np.abs(high)).astype(np.float64))

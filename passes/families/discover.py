@@ -6,6 +6,7 @@ belong to and their coordinates in it, and the next layer is read in those terms
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -81,6 +82,13 @@ def _graph(module: Module) -> Graph:
             raise Declined(str(error)) from None
 
 
+def _step(levels: Sequence[int]) -> int:
+    """Return the greatest step that divides all distances between values, 0 for one value."""
+    if isinstance(levels, range):
+        return levels.step if len(levels) > 1 else 0
+    return int(np.gcd.reduce(np.diff(levels), initial=0))
+
+
 class _Reader:
     def __init__(self, module: Module, graph: Graph) -> None:
         self.graph = graph
@@ -90,7 +98,7 @@ class _Reader:
         low, high, step = np.zeros((3, total), dtype=np.int64)
         if ends:
             low[:inputs], high[:inputs] = np.array(ends, dtype=np.int64).T
-            step[:inputs] = [int(np.gcd.reduce(np.diff(few), initial=0)) for few in graph.levels]
+            step[:inputs] = [_step(few) for few in graph.levels]
         self.ranges = Ranges(low, high, step)
         self.place = np.full(total, -1, dtype=np.int64)
         self.place[:inputs] = np.arange(inputs)

@@ -248,6 +248,14 @@ def test_sums_beyond_every_float(tmp_path: Path, recwarn: pytest.WarningsRecorde
     assert not recwarn.list
 
 
+def test_more_values_than_can_be_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tent = [(np.array([[1.0], [-1.0]]), np.array([-9.0, 7.0])), (np.ones((1, 2)), np.zeros(1))]
+    model = layers_file(tmp_path / "tent.pt", tent, "x: int<0..999999999>", "step")
+    assert "1e+09 cases, more than the 2^24" in refused(capsys, model)
+    line = refused(capsys, model, "--input", "x: int<0..999999>")
+    assert "1000000 values, more than the 65536" in line
+
+
 def test_ir_errors_have_carets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = _written(
         tmp_path / "bad.ddc",

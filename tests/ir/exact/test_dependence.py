@@ -62,6 +62,23 @@ def test_influence_of_bits_by_loops(inputs: int) -> None:
         assert found.support(output) == support
 
 
+def test_influence_of_inputs_of_many_levels() -> None:
+    rng = np.random.default_rng(1)
+    levels = (tuple(range(11)), (0, 1), tuple(range(30)))
+    columns = [rng.integers(-2, 3, 660), np.repeat(np.arange(11), 60), np.zeros(660, int)]
+    found = dependence(digit_table(levels, columns))
+    for output, column in enumerate(columns):
+        assert found.influence[output].tolist() == influence_by_loops(levels, column.tolist())
+
+
+def test_influence_of_a_million_levels_takes_no_pairs() -> None:
+    levels = (tuple(range(1 << 20)),)
+    begin = time.perf_counter()
+    found = dependence(digit_table(levels, [np.arange(1 << 20) % 2]))
+    assert found.influence[0, 0] == pytest.approx(0.5, rel=1e-5)
+    assert time.perf_counter() - begin < 5
+
+
 def test_influence_of_digits_by_loops() -> None:
     rng = np.random.default_rng(0)
     levels = ((0, 1, 2), (-1, 1), (7,), (0, 1, 2, 3))
