@@ -15,7 +15,8 @@ from .words import Outputs
 
 Ints = NDArray[np.int64]
 
-MAX_CLASSES = 32  # of one level: beyond, no machine of few states explains the words
+MAX_CLASSES = 10  # of one level: beyond, no machine of few states explains the words
+SAMPLED = 48  # prefixes of a length that are looked at first
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,29 @@ def additive_classes(found: Outputs, letters: int, greatest: bool) -> tuple[Leve
         return None
     levels = Levels(tuple(nexts), tuple(outs), np.zeros((1, 0), dtype=np.int64), ids)
     return levels, int(base[0])
+
+
+def hopeless(found: Outputs, letters: int, additive: bool) -> bool:
+    """Tell, from a few prefixes of every length, whether there are too many classes."""
+    length = len(found.steps)
+    rng = np.random.default_rng(0)
+    for level in range(1, length):
+        count = letters**level
+        stairs = [letters**ones - 1 for ones in range(level + 1)]  # what counts is told apart so
+        sample = np.array([*stairs, *rng.integers(0, count, min(count, SAMPLED))])
+        later = [
+            part.reshape(count, -1)[sample]
+            for part in (*found.steps[level:], found.finals)
+            if part.size and len(part) % count == 0
+        ]
+        if not later:
+            continue
+        rows = np.concatenate(later, axis=1)
+        if additive:
+            rows = rows - rows.min(axis=1, keepdims=True)
+        if len({row.tobytes() for row in rows}) > MAX_CLASSES:
+            return True
+    return False
 
 
 def _distinct(rows: Ints) -> tuple[Ints, Ints]:

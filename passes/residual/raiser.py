@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from ddc.ir import Module
 from ddc.passes.base import Context, Pass
 from ddc.passes.cost import program_cost
 from ddc.passes.generalise import widen_results
 from ddc.passes.units import Family, read
 
-from .classes import additive_classes, residual_classes
+from .classes import additive_classes, hopeless, residual_classes
 from .identify import Machine, identify
 from .oracle import Oracle
-from .words import Layout, causal, layouts, outputs
+from .words import Layout, Outputs, causal, layouts, outputs
 from .write import written
 
 # What makes a raised program short, run on each candidate before they are compared.
@@ -38,17 +40,20 @@ class Residual(Pass):
         if family is None or entry.where is not None:
             return module
         found = list(_machines(family))
-        fewest = min((machine.states for _, machine in found), default=0)
-        scans: list[_Scan] = []
-        for layout, machine in found:
-            if machine.states == fewest and len(scans) < KEPT:
+        fewest = min((scan.machine.states for scan in found), default=0)
+        scans: list[tuple[_Scan, Module]] = []
+        for scan in found:
+            if scan.machine.states == fewest and len(scans) < KEPT:
                 # A sum of steps may have a wider type than the answers that occur.
-                scan = widen_results(written(entry, layout, machine), module)
-                scans += [] if scan is None else [_Scan(module.with_entry(scan), layout, machine)]
+                short = widen_results(written(entry, scan.layout, scan.machine), module)
+                scans += [] if short is None else [(scan, module.with_entry(short))]
         if not scans:
             return module
-        costs = [_finished(scan.module, context, "minimise")[0] for scan in scans]
-        cost, best = min(zip(costs, scans), key=lambda pair: pair[1].rank(pair[0]))
+        costs = [_finished(program, context, "minimise")[0] for _, program in scans]
+        cost, best, program = min(
+            ((cost, *pair) for cost, pair in zip(costs, scans)),
+            key=lambda triple: triple[1].rank(triple[0]),
+        )
         layout, machine = best.layout, best.machine
         if best.stable:
             context.analyses["words", entry.name] = Oracle(layout, machine, entry.params)
@@ -58,19 +63,20 @@ class Residual(Pass):
             context.analyses["pinned", entry.name] = (
                 f"{machine.states} states after {layout.length} letters may be more after more letters"
             )
-        return best.module
+        return program
 
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    module: Module
+    """A machine, and the reading of the inputs as words that it is about."""
+
     layout: Layout
     machine: Machine
 
     @property
     def stable(self) -> bool:
-        """Whether all states are told apart often enough to say that there are no others."""
-        return self.machine.plateau >= max(2, self.machine.states)
+        """Whether it is for words of every size."""
+        return _stable(self.machine)
 
     def rank(self, cost: int) -> tuple[bool, int, int]:
         """What is better is less: what holds at every size, small letters, short programs."""
@@ -104,25 +110,45 @@ def _finished(module: Module, context: Context, minimise: str) -> tuple[int, boo
     return program_cost(found), bool(found.sizes)
 
 
-def _machines(family: Family) -> Iterator[tuple[Layout, Machine]]:
-    """Yield the small machines of all readings of a family's inputs as words."""
+def _machines(family: Family) -> Iterator[_Scan]:
+    """Yield the small machines of the readings of a family's inputs as words.
+
+    Readings with larger letters are left out where smaller ones have a machine for every size.
+    """
+    enough: int | None = None
     for layout in sorted(layouts(family), key=lambda found: (len(found.letters), found.backward)):
-        if not causal(family, layout):
-            continue
-        found = outputs(family, layout)
+        letters = len(layout.letters)
+        if enough is not None and letters > enough:
+            return
+        found = outputs(family, layout) if causal(family, layout) else None
         if found is None:
             continue
-        letters = len(layout.letters)
+        for machine in _explaining(found, letters):
+            if _stable(machine):
+                enough = letters
+            yield _Scan(layout, machine)
+
+
+def _explaining(found: Outputs, letters: int) -> Iterator[Machine]:
+    """Yield the small machines behind outputs over words."""
+    if not hopeless(found, letters, additive=False):
         levels = residual_classes(found, letters)
         machine = None if levels is None else identify(levels)
         if machine is not None and machine.states > 1:
-            yield layout, machine
-        if not layout.placed.steps and found.finals.shape[1] == 1 and found.finals.max() > 1:
-            for greatest in (False, True):
-                added = additive_classes(found, letters, greatest)
-                machine = None if added is None else identify(added[0])
-                if added is not None and machine is not None:
-                    yield layout, replace(machine, base=added[1])
+            yield machine
+    one = found.finals.shape[1] == 1 and not found.steps[0].shape[1]
+    if not one or found.finals.max() < 2 or hopeless(found, letters, additive=True):
+        return
+    for greatest in (False, True):
+        added = additive_classes(found, letters, greatest)
+        machine = None if added is None else identify(added[0])
+        if added is not None and machine is not None:
+            yield replace(machine, base=added[1])
+
+
+def _stable(machine: Machine) -> bool:
+    """Tell whether all states are told apart often enough to say that there are no others."""
+    return machine.plateau >= max(2, len(np.unique(machine.next)))
 
 
 __all__ = ["Residual"]

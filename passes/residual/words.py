@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 MIN_LENGTH = 3
 MAX_WORDS = 4
 MAX_LETTERS = 128
-MAX_FLUSHED = 2  # outputs after the last letter, such as the carry of a sum
+MAX_FLUSHED = 3  # outputs after the last letter, such as the carry of a sum
 MAX_FINAL = 4
 MAX_CASES = 1 << 22
 
