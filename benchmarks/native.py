@@ -8,22 +8,18 @@ Needs the dependency group `bench` (numba) and torch.
 
 from __future__ import annotations
 
-import ctypes
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ddc import ir
-from ddc.backends import c
 from ddc.backends.llvm.machine import Cpu, host
 from ddc.backends.lowering.machine import machine_of
 from ddc.backends.lowering.stencil import stencil_of
@@ -35,14 +31,7 @@ from ddc.runtime.rows import LogicKernel, SingleKernel
 from ddc.runtime.sequence import BatchKernel, SequenceKernel, adder
 
 from .native_baselines import (
-    AUTOMATON,
-    BITS,
-    LIFE,
-    RULE30,
-    binary_rules,
     flat,
-    float_rules,
-    logic_program,
     numba_batch,
     numba_each,
     numba_final,
@@ -53,56 +42,20 @@ from .native_baselines import (
     reference_rule30,
     wrap,
 )
+from .native_c import bit_sliced_rows, byte_stencil, packed_grid, packed_row
+from .programs import (
+    ACCEPTED,
+    BITS,
+    LIFE,
+    RULE30,
+    automaton,
+    binary_rules,
+    float_rules,
+    logic_program,
+)
+from .timing import AVX2, ROUNDS, Figure, faster, random_bits, seconds
 
-ROUNDS = 5
-AVX2 = Cpu("x86-64-v3")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table."""
-
-    name: str
-    what: str
-    ratio: float | None
-    goal: float | None
-    note: str = ""
-    least: bool = True  # the ratio is to be at least the goal (False: at most)
-
-    @property
-    def verdict(self) -> str:
-        if self.ratio is None:
-            return "not built"
-        if self.goal is None:
-            return "reported"
-        met = self.ratio >= self.goal if self.least else self.ratio <= self.goal
-        return "met" if met else "MISSED"
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return the CPU time of this thread for some work."""
-    start = time.thread_time()
-    work()
-    return time.thread_time() - start
-
-
-def faster(
-    ours: Callable[[], object],
-    theirs: Callable[[], object],
-    scale: float = 1.0,
-    rounds: int = ROUNDS,
-) -> float:
-    """Return how many times faster ours is, in turns; `scale` is our work over theirs."""
-    ours(), theirs()
-    ratios: list[float] = []
-    for _ in range(rounds):
-        mine = seconds(ours)
-        ratios.append(scale * seconds(theirs) / mine)
-    return statistics.median(ratios)
-
-
-def random_bits(shape: int | tuple[int, ...], seed: int = 0) -> Any:
-    return np.random.default_rng(seed).integers(0, 2, shape, dtype=np.uint8)
+TORUS = LIFE.replace("BORDER", "wrap")
 
 
 # ---------------------------------------------------------------- grids
@@ -183,12 +136,12 @@ def n3(cpu: Cpu) -> list[Figure]:
 
 
 def n4(cpu: Cpu) -> list[Figure]:
-    check_grid(LIFE, (2100, 300), reference_life, cpu)
+    check_grid(TORUS, (2100, 300), reference_life, cpu)
     size, steps, sample = 8192, 400, 4
     cells = random_bits((size, size))
     padded = np.pad(cells, 1, mode="wrap")
     spare = padded.copy()
-    rule = stencil_of(ir.parse(LIFE))
+    rule = stencil_of(ir.parse(TORUS))
     assert rule is not None
     numba_life(padded, spare)
     assert np.array_equal(spare[1:-1, 1:-1], reference_life(cells))
@@ -205,9 +158,9 @@ def n4(cpu: Cpu) -> list[Figure]:
 
 
 def n5(cpu: Cpu) -> list[Figure]:
-    check_grid(LIFE, (widest(cpu) * 17 + 5, 300), reference_life, cpu)
+    check_grid(TORUS, (widest(cpu) * 17 + 5, 300), reference_life, cpu)
     size, steps = 32768, 16
-    made = packed(LIFE, (size, size), cpu)
+    made = packed(TORUS, (size, size), cpu)
     source, target = np.ones(size * size // 8, np.uint8), np.zeros(size * size // 8, np.uint8)
     ratio = faster(lambda: made.advance(steps), lambda: np.copyto(target, source), steps)
     return [Figure("N5", "Life 32768^2, many steps / packed memcpy a step", ratio, 1.0)]
@@ -216,29 +169,38 @@ def n5(cpu: Cpu) -> list[Figure]:
 # ---------------------------------------------------------------- sequences
 
 
-def sequence_kernel(results: str, names: str, cpu: Cpu) -> SequenceKernel:
-    text = AUTOMATON.replace("RESULT", results).replace("NAMES", names)
-    machine = machine_of(ir.parse(text))
-    assert machine is not None
-    return SequenceKernel(machine, cpu)
-
-
 def n6(cpu: Cpu) -> list[Figure]:
-    size = 20_000_000
-    x = np.random.default_rng(0).integers(0, 4, size, dtype=np.uint8)
-    each = sequence_kernel("%y: bit[T]", "%y", cpu)
-    final = sequence_kernel("%last: int<0..3>", "%last", cpu)
-    values = [state[0] for state in final.machine.states]
-    plain = flat([[1, 0, 2, 3], [2, 1, 3, 0], [3, 0, 1, 2], [0, 2, 3, 1]])
+    """Four states and four symbols have the goals; other automata are reported beside them."""
+    found: list[Figure] = []
+    for states, symbols in ((4, 4), (4, 2), (16, 200), (64, 200)):
+        known = states == symbols == 4
+        name = "automaton" if known else f"automaton of {states} states, {symbols} symbols"
+        for each, goal in ((True, 2.0), (False, 3.0)):
+            what = "per-step output" if each else "final state only"
+            ratio = one_sequence(states, symbols, each, cpu)
+            found.append(Figure("N6", f"{name}, {what} / numba", ratio, goal if known else None))
+    return found
+
+
+def one_sequence(states: int, symbols: int, each: bool, cpu: Cpu) -> float:
+    """Return how many times faster than numba one sequence runs."""
+    size = 10_000_000
+    x = np.random.default_rng(0).integers(0, symbols, size, dtype=np.uint8)
+    machine = machine_of(ir.parse(automaton(states, symbols, each)))
+    assert machine is not None
+    kernel = SequenceKernel(machine, cpu)
+    numbers = {state[0]: k for k, state in enumerate(machine.states)}
+    table, shift = flat(machine.following), np.uint64((states - 1).bit_length())
+    accepted = np.uint64(numbers[ACCEPTED])
     y, z = np.empty(size, np.uint8), np.empty(size, np.uint8)
-    assert values[final.run([x], [])] == numba_final(plain, x)
-    assert values[each.run([x], [y])] == numba_each(plain, x, z) and np.array_equal(y, z)
-    a = faster(lambda: each.run([x], [y]), lambda: numba_each(plain, x, z))
-    b = faster(lambda: final.run([x], []), lambda: numba_final(plain, x))
-    return [
-        Figure("N6", "automaton, per-step output / numba table", a, 2),
-        Figure("N6", "automaton, final state only / numba table", b, 3),
-    ]
+    if each:
+        assert kernel.run([x], [y]) == numba_each(table, x, z, shift, accepted)
+        assert np.array_equal(y, z)
+        return faster(
+            lambda: kernel.run([x], [y]), lambda: numba_each(table, x, z, shift, accepted)
+        )
+    assert kernel.run([x], []) == numba_final(table, x, shift)
+    return faster(lambda: kernel.run([x], []), lambda: numba_final(table, x, shift))
 
 
 def n7(cpu: Cpu) -> list[Figure]:
@@ -386,38 +348,20 @@ def n12(cpu: Cpu) -> list[Figure]:
 
 
 def n13(cpu: Cpu) -> list[Figure]:
-    module = ir.parse(RULE30)
-    binding = compile_module(module, cpu)
-    size = 1 << 18
-    a, b, d = random_bits(size), np.zeros(size, np.uint8), np.zeros(size, np.uint8)
-    with tempfile.TemporaryDirectory() as folder:
-        source = c.emit(module)
-        (Path(folder) / "rule30.c").write_text(source.source)
-        (Path(folder) / "rule30.h").write_text(source.header)
-        wide = "-march=x86-64-v3" if cpu is AVX2 else "-march=native"
-        flags = ["-std=c11", "-O3", wide, "-mprefer-vector-width=512", "-shared", "-fPIC"]
-        if cpu is AVX2:
-            flags.remove("-mprefer-vector-width=512")
-        subprocess.run(["gcc", *flags, "rule30.c", "-o", "rule30.so"], cwd=folder, check=True)
-        compiled = ctypes.CDLL(f"{folder}/rule30.so").rule30
-    compiled.argtypes = [ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
-    compiled(size, a.ctypes.data, b.ctypes.data)
-    binding.call(size, a.ctypes.data, d.ctypes.data)
-    assert np.array_equal(b, d) and np.array_equal(b, reference_rule30(a))
-
-    def many(call: Any, out: Any) -> Callable[[], None]:
-        def work() -> None:
-            for _ in range(400):
-                call(size, a.ctypes.data, out.ctypes.data)
-
-        return work
-
-    ratio = faster(many(compiled, b), many(binding.call, d), rounds=9)
-    return [Figure("N13", "emitted C by gcc / emitted LLVM, byte stencil in L2", ratio, 0.6)]
+    kernels = {
+        "byte stencil": byte_stencil,
+        "packed row, several steps": packed_row,
+        "packed grid": packed_grid,
+        "bit-sliced rows": bit_sliced_rows,
+    }
+    return [
+        Figure("N13", f"emitted C by gcc / emitted LLVM, {name}", measure(cpu), 0.6)
+        for name, measure in kernels.items()
+    ]
 
 
 def n14(cpu: Cpu) -> list[Figure]:
-    made = packed(LIFE, (8192, 8192), cpu)
+    made = packed(TORUS, (8192, 8192), cpu)
     made.advance(4)
 
     def wall(threads: int) -> float:

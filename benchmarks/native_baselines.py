@@ -1,4 +1,4 @@
-"""The programs that `benchmarks.native` times, and what they are compared with."""
+"""What `benchmarks.native` compares with: loops of numba, and numpy as reference."""
 
 from __future__ import annotations
 
@@ -7,105 +7,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit  # pyright: ignore[reportMissingImports]
-
-RULE30 = """\
-func @rule30<N>(%cells: bit[N]) -> (%next: bit[N]) {
-  %next = map %i in 0..N {
-    %left = load %cells[%i - 1 wrap]
-    %mid = load %cells[%i]
-    %right = load %cells[%i + 1 wrap]
-    %any = or %mid, %right
-    %out = xor %left, %any
-    yield %out
-  }
-  return %next
-}
-"""
-
-LIFE = """\
-func @life<N, M>(%grid: bit[N, M]) -> (%next: bit[N, M]) {
-  %next = map %i in 0..N, %j in 0..M {
-    %count = reduce add %di in -1..2, %dj in -1..2 {
-      %x = load %grid[%di + %i wrap, %dj + %j wrap]
-      yield %x
-    }
-    %centre = load %grid[%i, %j]
-    %others = sub %count, %centre
-    %three = eq %others, 3
-    %two = eq %others, 2
-    %stays = and %centre, %two
-    %alive = or %three, %stays
-    yield %alive
-  }
-  return %next
-}
-"""
-
-AUTOMATON = """\
-func @m<T>(%x: int<0..3>[T]) -> (RESULT) {
-  %y, %last = scan %t in 0..T with (%s: int<0..3> = 0) {
-    %a = load %x[%t]
-    %n = table [1, 0, 2, 3, 2, 1, 3, 0, 3, 0, 1, 2, 0, 2, 3, 1] of %s, %a
-    %o = eq %n, 2
-    next %n
-    yield %o
-  }
-  return NAMES
-}
-"""
-
-BITS = """\
-func @m<T>(%x: bit[T]) -> (%last: int<0..3>) {
-  %y, %last = scan %t in 0..T with (%s: int<0..3> = 0) {
-    %a = load %x[%t]
-    %n = table [1, 0, 2, 1, 3, 0, 1, 2] of %s, %a
-    next %n
-    yield %n
-  }
-  return %last
-}
-"""
-
-
-def binary_rules() -> str:
-    rng = np.random.default_rng(1)
-    lines = [f"  %x{k} = load %x[{k}]" for k in range(32)]
-    for k in range(6):
-        chosen = sorted(rng.choice(32, 4, replace=False))
-        lines.append(f"  %c{k} = and " + ", ".join(f"%x{i}" for i in chosen))
-    counted = ", ".join(f"%x{i}" for i in sorted(rng.choice(32, 12, replace=False)))
-    lines.append(f"  %many = threshold 8 of {counted}")
-    lines.append("  %y = or %many, " + ", ".join(f"%c{k}" for k in range(6)))
-    body = "\n".join(lines)
-    return f"func @rules(%x: bit[32]) -> (%y: bit) {{\n{body}\n  return %y\n}}"
-
-
-def float_rules() -> str:
-    rng = np.random.default_rng(2)
-    lines: list[str] = []
-    for k in range(32):
-        lines += [f"  %x{k} = load %x[{k}]"]
-        for half, cut in enumerate(rng.normal(size=2).astype(np.float32)):
-            lines.append(f"  %b{k}_{half} = ge %x{k}, {float(cut)!r}")
-    for k in range(6):
-        chosen = sorted(rng.choice(32, 4, replace=False))
-        lines.append(f"  %c{k} = and " + ", ".join(f"%b{i}_{k % 2}" for i in chosen))
-    counted = ", ".join(f"%b{i}_0" for i in sorted(rng.choice(32, 12, replace=False)))
-    lines.append(f"  %many = threshold 8 of {counted}")
-    lines.append("  %y = or %many, " + ", ".join(f"%c{k}" for k in range(6)))
-    body = "\n".join(lines)
-    return f"func @rules(%x: real[32]) -> (%y: bit) {{\n{body}\n  return %y\n}}"
-
-
-def logic_program(count: int) -> str:
-    rng = np.random.default_rng(5)
-    lines = [f"  %v{k} = load %x[{k}]" for k in range(32)]
-    for k in range(32, 32 + count):
-        a, b = rng.integers(max(0, k - 48), k, 2)
-        lines.append(f"  %v{k} = {('and', 'or', 'xor')[rng.integers(3)]} %v{a}, %v{b}")
-    tail = ", ".join(f"%v{k}" for k in range(count - 16, 32 + count))
-    body = "\n".join(lines)
-    return f"func @logic(%x: bit[32]) -> (%y: bit) {{\n{body}\n  %y = xor {tail}\n  return %y\n}}"
 
 
 @njit(cache=False)
@@ -128,20 +29,20 @@ def numba_life(a: Any, b: Any) -> None:
 
 
 @njit(cache=False)
-def numba_final(table: Any, x: Any) -> Any:
+def numba_final(table: Any, x: Any, shift: Any) -> Any:
     """Unsigned indices into a table of bytes: the fastest of the forms that were tried."""
     s = np.uint64(0)
     for k in range(x.size):
-        s = np.uint64(table[(np.uint64(x[k]) << np.uint64(2)) | s])
+        s = np.uint64(table[(np.uint64(x[k]) << shift) | s])
     return s
 
 
 @njit(cache=False)
-def numba_each(table: Any, x: Any, y: Any) -> Any:
+def numba_each(table: Any, x: Any, y: Any, shift: Any, accepted: Any) -> Any:
     s = np.uint64(0)
     for k in range(x.size):
-        s = np.uint64(table[(np.uint64(x[k]) << np.uint64(2)) | s])
-        y[k] = s == np.uint64(2)
+        s = np.uint64(table[(np.uint64(x[k]) << shift) | s])
+        y[k] = s == accepted
     return s
 
 
@@ -155,8 +56,12 @@ def numba_batch(table: Any, x: Any, y: Any) -> None:
 
 
 def flat(rows: Sequence[Sequence[int]]) -> Any:
-    """Return next states by state and symbol as numba's table, by symbol and state."""
-    return np.array(rows, dtype=np.uint8).T.ravel().copy()
+    """Return next states by state and symbol as numba's table: a symbol's row of a power of two."""
+    table = np.array(rows, dtype=np.uint8).T
+    width = 1 << (len(rows) - 1).bit_length()
+    padded = np.zeros((len(table), width), dtype=np.uint8)
+    padded[:, : len(rows)] = table
+    return padded.ravel()
 
 
 def wrap(padded: Any) -> None:

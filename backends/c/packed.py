@@ -1,8 +1,8 @@
 """Kernels for bits in lanes as C: grids in packed layouts, and logic over rows.
 
 The layouts are those of `ddc.backends.llvm.packed` and `.columns`: bit `l` of a vector belongs to
-segment `l` of a grid, or to row `l` of a group of rows. With gcc and clang a vector has 512 bits; the
-same code with words of 64 bits is portable C11.
+segment `l` of a grid, or to row `l` of a group of rows. With gcc and clang a vector is as wide as the
+processor's; the same code with words of 64 bits is portable C11.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ PREAMBLE = """\
 #include <stddef.h>
 #include <stdint.h>
 
-/* One bit for each lane. */
-#if defined(__GNUC__) && !defined(PORTABLE)
-typedef uint64_t Lanes __attribute__((vector_size(64)));
-#else
+/* One bit for each lane: as many as a vector of the processor has, or 64. */
+#if !defined(__GNUC__) || defined(PORTABLE)
 typedef uint64_t Lanes;
+#elif defined(__AVX512F__)
+typedef uint64_t Lanes __attribute__((vector_size(64)));
+#elif defined(__AVX2__)
+typedef uint64_t Lanes __attribute__((vector_size(32)));
+#else
+typedef uint64_t Lanes __attribute__((vector_size(16)));
 #endif
 """
 SYMBOLS = {"and": "&", "xor": "^"}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.backends.llvm.decompose import decompose
 from ddc.backends.llvm.machine import Cpu, host
@@ -18,7 +19,6 @@ from ddc.backends.lowering.stencil import Stencil, stencil_of
 from ddc.ir.interpreter import run
 from ddc.runtime import layouts
 from ddc.runtime.grid import layout_of, packed_steps, widest
-from tests.backends.c.test_c import LIFE, RULE30
 from tests.backends.stencils import stencils
 
 CPUS = {"sse2": Cpu("x86-64"), "avx2": Cpu("x86-64-v3"), "host": host()}

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.ir.interpreter import run
 from ddc.runtime.native import Runner
-from tests.backends.c.test_c import LIFE, RULE30, life_reference
+from tests.backends.c.test_c import life_reference
 
 SQUARE = "func @f(%a: int) -> (%c: int) {\n  %c = mul %a, %a\n  return %c\n}"
 

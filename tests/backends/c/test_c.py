@@ -11,42 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.backends.c import emit
 from tests.backends import native
-
-RULE30 = """\
-func @rule30<N>(%cells: bit[N]) -> (%next: bit[N]) proved exhaustive(inputs = 1048576) {
-  %next = map %i in 0..N {
-    %left = load %cells[%i - 1 wrap]
-    %mid = load %cells[%i]
-    %right = load %cells[%i + 1 wrap]
-    %any = or %mid, %right
-    %out = xor %left, %any
-    yield %out
-  }
-  return %next
-}
-"""
-
-LIFE = """\
-func @life<N, M>(%grid: bit[N, M]) -> (%next: bit[N, M]) {
-  %next = map %i in 0..N, %j in 0..M {
-    %count = reduce add %di in -1..2, %dj in -1..2 {
-      %x = load %grid[%di + %i BORDER, %dj + %j BORDER]
-      yield %x
-    }
-    %centre = load %grid[%i, %j]
-    %others = sub %count, %centre
-    %three = eq %others, 3
-    %two = eq %others, 2
-    %stays = and %centre, %two
-    %alive = or %three, %stays
-    yield %alive
-  }
-  return %next
-}
-"""
 
 SIGNATURE = """\
 func @f<T, K>(%x: bit[T], %s: int<0..9>, %w: int<-200..5>[K, T], %r: real, %n: int)

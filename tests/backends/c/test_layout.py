@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import pytest
 
+from benchmarks.programs import RULE30
 from ddc import ir
 from ddc.backends.c import emit, layout
-from tests.backends.c.test_c import RULE30
 
 UGLY = "int   f( int x ){return x;}\n"
 

@@ -12,20 +12,25 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.backends.c import packed_kernel
+from ddc.backends.llvm.machine import host
 from ddc.ir.interpreter import run_batch
-from ddc.runtime.grid import aligned
+from ddc.runtime.grid import aligned, widest
 from tests.backends import native
-from tests.backends.c.test_c import LIFE, RULE30
 from tests.backends.stencils import stencils
 
-FORMS = {"vectors": ([], 512), "portable": (["-DPORTABLE"], 64)}
+FORMS = {
+    "widest": (["-march=native"], widest(host())),
+    "sse2": (["-march=x86-64"], 128),
+    "portable": (["-DPORTABLE"], 64),
+}
 STEPS = 3
 COUNTER = itertools.count()
 RELAXED = settings(
     deadline=None,
-    max_examples=4,
+    max_examples=3,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.backends.c import emit
 from ddc.ir.interpreter import run
 from tests.backends import native, stencils
-from tests.backends.c.test_c import LIFE, RULE30
 
 WIDTHS = ["-march=x86-64", "-march=x86-64-v3", "-march=native"]
 SANITIZED = [*native.UNDEFINED, "-O1"]

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.backends.llvm import emit
 from ddc.backends.llvm.machine import Cpu, host
 from ddc.runtime.jit import compile_module
-from tests.backends.c.test_c import LIFE, RULE30, SIGNATURE, life_reference
+from tests.backends.c.test_c import SIGNATURE, life_reference
 
 # AVX-512 only where it is there; the others are part of it.
 CPUS = [Cpu("x86-64"), Cpu("x86-64-v3"), host()]
