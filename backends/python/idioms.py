@@ -198,9 +198,10 @@ class _Rewriter:
         module = Module((function,))
         if verify(module):
             return None
-        for number in (0, wanted, *range(1, 17), *range(-1, -17, -1)):
+        numbers: list[int] = [0, wanted, *range(1, 17), *range(-1, -17, -1)]
+        for number in numbers:
             if abs(number) <= 64 and int(run(module, {name: number})[0]) == wanted:
-                return number
+                return int(number)
         return None
 
     def kept(

@@ -145,3 +145,45 @@ def _is_plain(line: Line) -> bool:
     if line.rank == 1 or not line.rests:
         return True
     return line.starred or (not line.places and all(_low(r) == 0 for r, _ in line.rests))
+
+
+def window_of(
+    op: Op, shape: Callable[[Operand], tuple[Affine, ...]]
+) -> tuple[Operand, int, int] | None:
+    """Return a sequence, how far before its start a map reads it, and what stands there.
+
+    Only where the map is over the whole sequence, does nothing but read at fixed distances, none
+    after the end, and meets the border in two places or more.
+    """
+    assert op.body is not None
+    loops = op.loops
+    if len(loops) != 1 or loops[0].low != Affine.of(0) or any(o.body for o in op.body.ops):
+        return None
+    symbol = loops[0].symbol
+    values = [*op.body.yields, *(v for o in op.body.ops for v in o.operands)]
+    reads = [o for o in op.body.ops if any(symbol in i.at.symbols() for i in o.index)]
+    if loops[0].var in values or not reads or any(o.code != "load" for o in reads):
+        return None
+    array = reads[0].operands[0]
+    inside = {o.result for o in op.body.ops}
+    if not isinstance(array, str) or array in inside or shape(array) != (loops[0].high,):
+        return None
+    steps: list[int] = []
+    fills: set[int] = set()
+    for read in op.body.ops:
+        if read.operands[:1] != (array,):
+            if read in reads:
+                return None
+            continue
+        step = read.index[0].at - Affine.symbol(symbol)
+        if not step.is_const or step.const > 0:
+            return None
+        if step.const < 0:
+            (index,) = read.index
+            if index.border != "else" or not isinstance(index.other, int):
+                return None
+            steps.append(-step.const)
+            fills.add(index.other)
+    if len(steps) < 2 or len(fills) != 1 or max(steps) > MOST_NAMED:
+        return None
+    return array, max(steps), fills.pop()

@@ -49,10 +49,10 @@ class NumpyInputs(Inputs):
             known.setdefault(shape, name)
         valued = self._valued()
         whole = f"    if {' or '.join(tests + valued)}:"
-        if len(whole) > LINE_LENGTH and len(self.params) == 1:
-            known = self.names.fresh("valid", "known")
-            writer.line(f"{known} = {valued[0].removeprefix('not ').removesuffix('.all()')}")
-            valued = [f"not {known}.all()"]
+        if len(whole) > LINE_LENGTH and len(valued) == 1:
+            valid = self.names.fresh("valid", "known")
+            writer.line(f"{valid} = {valued[0].removeprefix('not ').removesuffix('.all()')}")
+            valued = [f"not {valid}.all()"]
         tests += valued
         with writer.indented(f"if {' or '.join(tests)}:"):
             writer.line(self.refusal(2))
@@ -112,12 +112,15 @@ class NumpyInputs(Inputs):
         tests: list[str] = []
         for (scalar, _), names in groups.items():
             values = str(membership(scalar))
-            if len(names) > 1:
-                tests.append(f"not np.isin([{', '.join(names)}], {values}).all()")
-            elif isinstance(scalar, Bit):
+            if isinstance(scalar, Bit) and len(names) == 1:
                 tests.append(f"not (({names[0]} == 0) | ({names[0]} == 1)).all()")
-            else:
-                tests.append(f"not np.isin({names[0]}, {values}).all()")
+                continue
+            if values.startswith("range"):  # among many values np.isin takes "1" for 1
+                many = f"np.result_type({', '.join(names)})"
+                dtype = many if len(names) > 1 else f"{names[0]}.dtype"
+                tests.append(f'{dtype}.kind not in "biufO"')
+            shown = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+            tests.append(f"not np.isin({shown}, {values}).all()")
         return tests
 
     def _sized(self, writer: Writer, body: Writer) -> None:

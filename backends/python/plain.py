@@ -13,10 +13,12 @@ from fractions import Fraction
 
 from ddc.ir import (
     Affine,
+    Array,
     Block,
     Category,
     Constant,
     Function,
+    Index,
     Loop,
     Missing,
     Op,
@@ -25,9 +27,11 @@ from ddc.ir import (
     Type,
     dims,
     element,
+    int_bounds,
+    int_type,
 )
 
-from .lines import Known, Line, lines
+from .lines import Known, Line, lines, window_of
 from .names import Names, base
 from .running import Running, assigned
 from .states import replaced
@@ -44,7 +48,7 @@ from .text import (
     truth,
 )
 from .usage import loads_at
-from .values import ADDED, LINE, Module, NeedsStatements, Values
+from .values import ADDED, LINE, Module, NeedsStatements, Values, need
 from .writer import Writer
 
 LETTERS = ("i", "j", "k")  # loop variables that stand for each other
@@ -56,6 +60,8 @@ LISTED = 4  # loops over at most this many numbers name them: (-1, 0, 1)
 class Plain(Values):
     """Emits the body of one function in the plain style."""
 
+    pads = True  # sequences may be copied with a border
+
     def __init__(
         self,
         function: Function,
@@ -65,6 +71,7 @@ class Plain(Values):
         module: Module,
     ) -> None:
         super().__init__(function, types, constants, names, module)
+        self.spans: dict[str, str] = {}  # loop variables -> what they run over
         # Loop variables -> rests of lines that they walk along, with the loads of their entries.
         self.rests: dict[str, list[tuple[str, list[Op]]]] = {}
 
@@ -84,6 +91,8 @@ class Plain(Values):
 
     def range(self, loop: Loop) -> str:
         """Return what a loop runs over."""
+        if loop.symbol in self.spans:
+            return self.spans[loop.symbol]
         extent = loop.extent
         if extent.is_const and 0 < extent.const <= LISTED and loop.low.is_const and loop.low.const:
             numbers = [loop.low.const + k for k in range(extent.const)]
@@ -245,9 +254,46 @@ class Plain(Values):
         real = isinstance(element(self.types[op.results[position]]), (Real, Missing))
         return as_float(value) if real else as_int(value)
 
+    def _padded(self, op: Op, writer: Writer | None) -> Op:
+        """Return a map over a window of a sequence as one over the sequence with its border.
+
+        Several entries before the first one read as `x[i - 2] if i >= 2 else 0` otherwise.
+        """
+        assert op.body is not None
+        windows = window_of(op, self.shape) if writer is not None and self.pads else None
+        if windows is None or writer is None:
+            return op
+        array, first, fill = windows
+        if isinstance(element(self.types[str(array)]), (Missing, Real)) or not self.values:
+            return op
+        (loop,) = op.loops
+        source = self.lists(self.operand(array))
+        loads = {inner.result for inner in op.body.ops if inner.operands[:1] == (array,)}
+        last = self.usage.count[str(array)] == len(loads) and source.text.isidentifier()
+        name = source.text if last and writer.is_outermost else self.own("padded")
+        border = ", ".join([str(fill)] * first)
+        writer.line(f"{name} = [{border}, *{source.at(TERNARY + 1)}]")
+        value = f"{name} "  # no name of the IR holds a space
+        scalar = int_type(*_hull(int_bounds(self.scalar(array)), fill))
+        self.types = {**self.types, value: Array(scalar, (loop.high + first,))}
+        self.values[value] = Expr(name, ATOM, "array")
+        self.spans[loop.symbol] = f"range({first}, len({name}))"
+        ops = tuple(
+            (
+                replace(inner, operands=(value,), index=(Index(inner.index[0].at),))
+                if inner.result in loads
+                else inner
+            )
+            for inner in op.body.ops
+        )
+        moved = replace(loop, low=Affine.of(first), high=loop.high + first)
+        return replace(op, loops=(moved,), body=replace(op.body, ops=ops))
+
     def map(self, op: Op, writer: Writer | None) -> list[Expr]:
         assert op.body is not None
-        start = self.names.mark()
+        op = self._padded(op, writer)
+        assert op.body is not None
+        start, repeated = self.names.mark(), self.repeated
         self.enter(op)
         lined = self._by_lines(op)
         if lined is not None:
@@ -264,6 +310,9 @@ class Plain(Values):
             values = self.body(op.body, walked, None)
             entries = [self.yielded(op, k, v) for k, v in enumerate(values)]
             found = [self._comprehension(heads, e) for e in entries]
+            if self.repeated > repeated and max(len(e.text) for e in found) > LINE:
+                need(writer)
+                raise NeedsStatements
             self.names.release(start)
         except NeedsStatements:
             if writer is None:
@@ -603,6 +652,13 @@ class Plain(Values):
         name = self.own("row" if rank > 1 else "x")
         inner = self._by_entry(Expr(name), rank - 1, entry)
         return Expr(f"[{inner.text} for {name} in {value.text}]", ATOM, "array")
+
+
+def _hull(
+    bounds: tuple[int | None, int | None] | None, value: int
+) -> tuple[int | None, int | None]:
+    low, high = bounds or (None, None)
+    return None if low is None else min(low, value), None if high is None else max(high, value)
 
 
 def split_product(op: Op) -> tuple[int | Fraction, str] | None:

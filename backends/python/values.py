@@ -63,6 +63,8 @@ LINE = 89  # characters of an expression that is returned
 PART = 24  # characters of an operand that gets a name where the whole is too long
 MOST_PARTS = 3  # operands that get one; black splits longer rows of them well
 SHARED = 48  # characters of a list that shares a line with another
+MOST_TIMES = 3  # uses of an entry that is read each time anew, in a comprehension
+SHORT_ENTRY = re.compile(r"\w+\[[\w +%()-]{1,14}\]")
 LONGER = 240  # and inside a comprehension, where naming it would take a function
 
 
@@ -124,6 +126,7 @@ class Values:
         self.values: dict[str, Expr] = {}
         self.intervals: dict[str, Interval] = {}
         self.running: Running | None = None
+        self.repeated = 0  # entries of arrays that stand in an expression more than once
         self.returned = {  # results of the function, by value, that nothing converts
             o: r.type
             for o, r in zip(function.body.yields, function.results)
@@ -226,6 +229,10 @@ class Values:
             return
         once = count == 1 and name not in self.usage.deep and value.depth < DEEP
         if value.is_simple or (once and len(value.text) <= (longest if writer else LONGER)):
+            self.values[name] = value
+            return
+        if writer is None and count <= MOST_TIMES and SHORT_ENTRY.fullmatch(value.text):
+            self.repeated += 1
             self.values[name] = value
             return
         self.bind(name, value, need(writer))

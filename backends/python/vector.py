@@ -33,6 +33,8 @@ from .writer import Writer
 class Vector(Reductions):
     """Emits the body of one function in the numpy style."""
 
+    pads = False
+
     def map(self, op: Op, writer: Writer | None) -> list[Expr]:
         try:
             with self.attempt(writer):

@@ -18,6 +18,11 @@ class Writer:
         self._indent = indent
         self._open: tuple[list[str], list[str]] | None = None  # names and texts of the last line
 
+    @property
+    def is_outermost(self) -> bool:
+        """Tell whether the next statement stands in no loop and no inner function."""
+        return self._indent == 1
+
     def line(self, text: str) -> None:
         """Add a statement."""
         self._open = None
@@ -68,6 +73,9 @@ class Writer:
 
     def inline(self, name: str, text: str) -> bool:
         """Write an expression in place of a name that occurs once; tell whether it fits."""
+        words = re.findall(r"\w+", text)
+        if any(re.match(rf" *{word}\b.* = ", line) for word in words for line in self.lines):
+            return False  # it would say something else there
         return self.count(name) == 1 and self._replaced(rf"\b{name}\b", text)
 
     def walk(self, name: str, text: str) -> bool:
@@ -75,6 +83,10 @@ class Writer:
         whole = rf"\blist\({name}\)"
         if self.count(name) == 1 and self._replaced(whole, f"list({text})"):
             return True
+        if re.match(rf" +\w+ = \[[^a-z]*, \*{name}\]$", self.lines[0]):
+            padded = self.lines[0].split(" = ")[0].strip() == name
+            if padded or self.count(name) == 1:
+                return self._replaced(rf"(?<=, \*){name}(?=\]$)", text)
         return self.count(name) == 1 and self._replaced(
             rf"(?<= in ){name}\b(?=:$|\]|\)| if )", text, outermost=True
         )

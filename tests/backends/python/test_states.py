@@ -37,7 +37,7 @@ def written(body: str) -> tuple[str, Any]:
         (
             "%a = load %x[%i]\n %n = add %s, %a\n %m = mul %a, %a\n next %n\n yield %m\n",
             "s += a",
-            [9, 25, 4],
+            [9, 4, 25],
         ),
         # The old state is yielded, or read twice: it must outlive the new one.
         (
