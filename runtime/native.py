@@ -184,7 +184,7 @@ class Runner:
             if count >= 0:
                 made = self.batches(arrays, count, threads, wanted, out, progress)
             else:
-                made = self._single(arrays)
+                made = self._single(arrays, out)
         except OverflowReported:
             return self._exactly(inputs, arrays, count, wanted, out)
         except DdcError as error:
@@ -227,7 +227,7 @@ class Runner:
         counts = {len(a) for a, more in zip(arrays, extra) if more}
         return counts.pop() if len(counts) == 1 else None
 
-    def _single(self, arrays: Sequence[NDArray[Any]]) -> Sequence[Any] | None:
+    def _single(self, arrays: Sequence[NDArray[Any]], out: Any) -> Sequence[Any] | None:
         binding = self.binding
         assert binding is not None
         long = bool(self.ranks) and min(self.ranks) == 1 and len(arrays[0]) >= LONG_SEQUENCE
@@ -235,7 +235,7 @@ class Runner:
             made = self._sequence(arrays)
             if made is not None:
                 return made
-        return binding(arrays)
+        return binding(arrays, out=out if isinstance(out, np.ndarray) else None)
 
     def _sequence(self, arrays: Sequence[NDArray[Any]]) -> Sequence[Any] | None:
         """Return the answer for long sequences; None where the automaton is not for them."""

@@ -98,7 +98,8 @@ def returned(made: Sequence[Any], wanted: Sequence[np.dtype[Any] | None], out: A
         given = list(out) if isinstance(out, (tuple, list)) else [out]
         for array, part in zip(given, made):
             check_out(array, np.shape(part))
-            array[...] = part
+            if array is not part:
+                array[...] = part
         return out
     found = tuple(_returned(part, kind) for part, kind in zip(made, wanted))
     return found[0] if len(found) == 1 else found

@@ -170,10 +170,11 @@ class Stepper:
         type_, made_type = binding.inputs[0], binding.outputs[0]
         closed = accepts(entry.params[0].type, entry.results[0].type)
         for step in range(count):
-            (made,) = binding.run(sizes, [current], [np.empty(current.shape, made_type)])
-            if not closed:
-                array_of(entry.params[0], made[None])
-            current = np.asarray(made, dtype=type_, order="C")
+            if step:
+                if not closed:
+                    array_of(entry.params[0], current[None])
+                current = np.asarray(current, dtype=type_, order="C")
+            (current,) = binding.run(sizes, [current], [np.empty(current.shape, made_type)])
             if progress is not None:
                 progress(step + 1, count)
         return current

@@ -102,8 +102,8 @@ def _is_good(param: Param, array: NDArray[Any], type_: str, dtype: np.dtype[Any]
     high: Any
     if isinstance(scalar, Real):
         low, high = scalar.low, scalar.high
-        if kind != "f" and low is None and high is None:
-            return True
+        if low is None and high is None:  # the least of some numbers is no number if one is not
+            return kind != "f" or not math.isnan(array.min().item())
     else:
         low, high = int_bounds(scalar) or (None, None)
         if kind == "b" and (low is None or low <= 0) and (high is None or high >= 1):
@@ -119,8 +119,6 @@ def _is_good(param: Param, array: NDArray[Any], type_: str, dtype: np.dtype[Any]
     most = array.max().item()
     if isinstance(least, float) and (math.isnan(least) or math.isnan(most)):
         return False
-    if low is None and high is None:
-        return True
     if isinstance(scalar, Real):  # a bound is rounded once, as every constant of reals
         low, high = None if low is None else float(low), None if high is None else float(high)
     return bool((low is None or least >= low) and (high is None or most <= high))
