@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from ddc.ir import (
     UsageError,
     check,
     digest,
+    dims,
     parse,
     print_function,
 )
@@ -26,7 +28,7 @@ from ddc.passes import DEFAULT, Context, Declined, run
 from ddc.passes import parse as parse_passes
 from ddc.passes.pipeline import title
 from ddc.passes.raising import is_network
-from ddc.passes.unify import unify
+from ddc.passes.unify import DifferentError, unify
 
 from . import proof
 from .inspection import Inspection
@@ -210,7 +212,10 @@ def _compile_sizes(
         for network, context in zip(networks, contexts)
     ]
     context = contexts[0]
-    program = run(unify(programs, context), "fold,dce,name", context)
+    try:
+        program = run(unify(programs, context), "fold,dce,name", context)
+    except DifferentError as different:
+        program = _from_largest(networks, options, inspection, different)
     inspection.finish()
     claims: list[Evidence] = []
     for network, own in zip(networks, contexts):
@@ -221,6 +226,31 @@ def _compile_sizes(
             context.note(note)
     entry = replace(program.entry, name=name, evidence=(*claims, *program.entry.evidence))
     return Compiled(check(program.with_entry(entry)), first.metadata, context.notes)
+
+
+def _from_largest(
+    networks: Sequence[Network], options: Options, inspection: Inspection, different: DifferentError
+) -> Module:
+    """Return the program inferred from the largest network where it is also all the others.
+
+    A small network often has several short programs, and not the one that the large ones have.
+    """
+    largest = max(networks, key=lambda network: math.prod(_extents(network.module.entry)))
+    if options.size == "fixed":
+        raise different
+    try:
+        program = _raised(
+            largest, pipeline(options, largest), _context(largest, options), inspection
+        )
+        for network in networks:
+            proof.prove(program, network.module, _context(network, options))
+    except DdcError:
+        raise different from None
+    return program
+
+
+def _extents(entry: Function) -> list[int]:
+    return [dim.const for param in entry.params for dim in dims(param.type)]
 
 
 def _raised(network: Network, steps: str, context: Context, inspection: Inspection) -> Module:

@@ -61,7 +61,7 @@ def unify(modules: Sequence[Module], context: Context) -> Module:
     Raises `DifferentError` where the programs differ in more than numbers, or where no simple
     expression of a size gives a number that differs.
     """
-    entries = [_canonical(module.entry) for module in modules]
+    entries = [rename(module.entry, _canonical(module.entry)) for module in modules]
     first = entries[0]
     if any(len(e.params) != len(first.params) or len(e.results) != 1 for e in entries):
         raise DifferentError("the networks have different inputs or results")
@@ -84,6 +84,9 @@ def unify(modules: Sequence[Module], context: Context) -> Module:
         at = {name: values[number] for name, values in symbols.items()}
         if not _same_numbers(at_sizes(widened, at), entry):
             raise DifferentError("the unified program is not the first one at its own size")
+    named = {new: old for old, new in _canonical(modules[0].entry).items()}
+    if not set(named.values()) & (names_in(widened) - set(named)):
+        widened = rename(widened, named)
     return modules[0].with_entry(_with_claim(widened, symbols))
 
 
@@ -123,8 +126,8 @@ def _plain(block: Block) -> Block:
     return Block(tuple(ops), block.yields, block.nexts)
 
 
-def _canonical(function: Function) -> Function:
-    """Return the function with values named by their order, so that equal programs are equal."""
+def _canonical(function: Function) -> dict[str, str]:
+    """Return names of the values by their order, under which equal programs are equal."""
     names: dict[str, str] = {}
     stack = [function.body]
     while stack:
@@ -136,7 +139,7 @@ def _canonical(function: Function) -> Function:
                 names[name] = f"v_{len(names)}"
             if op.body is not None:
                 stack.append(op.body)
-    return rename(function, names)
+    return names
 
 
 def _symbols(entries: Sequence[Function]) -> dict[str, tuple[int, ...]]:
