@@ -18,8 +18,10 @@ from ddc.ir.interpreter import run_batch
 from ddc.ir.sizes import instantiate
 from ddc.passes import Context
 from ddc.passes.families import (
+    NotPartsError,
     NotStructuralError,
     cases_fused,
+    cases_of_parts,
     spelled,
     structure_of,
     units_found,
@@ -28,6 +30,7 @@ from ddc.passes.tables import network_of
 
 ROWS = 2048
 MOST_WORK = 1 << 30  # multiplications of the network that are spent on tests
+QUICK = 1 << 20  # multiplications for one input that are little
 TOLERANCE = 1e-12
 SEED = 0
 
@@ -51,10 +54,57 @@ def composed(
     return claim("proved", "composed", units=units, cases=cases), tested
 
 
+def by_parts(
+    program: Module, network: Module, sizes: dict[str, int], context: Context
+) -> tuple[Evidence, ...] | None:
+    """Return the evidence for straight-line code that equals the network part by part.
+
+    None where that is not shown; raises `MismatchError` where a part that differs gives an input,
+    or a tested one does, on which the answers differ.
+    """
+    examples: list[NDArray[np.int64]] = []
+    try:
+        parts, cases = cases_of_parts(instantiate(program, sizes), structure_of(network, context))
+    except NotPartsError as error:
+        examples = error.examples
+    else:
+        return (claim("proved", "composed", parts=parts, cases=cases),)
+    fixed = instantiate(program, sizes)
+    if examples:
+        _compared(fixed, network, _shaped(network, np.array(examples)), context)
+    tested = _tested(fixed, network, context)
+    # More inputs, drawn evenly, are for networks that answer them soon.
+    return (tested,) if _work(network) > QUICK else None
+
+
+def _shaped(network: Module, flat: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return rows of flat inputs by name and shape."""
+    arrays: dict[str, NDArray[np.int64]] = {}
+    start = 0
+    for param in network.entry.params:
+        shape = tuple(dim.const for dim in dims(param.type))
+        width = int(np.prod(shape, dtype=np.int64))
+        arrays[param.name] = flat[:, start : start + width].reshape(len(flat), *shape)
+        start += width
+    return arrays
+
+
 def _tested(program: Module, network: Module, context: Context) -> Evidence:
-    work = sum(constant.array.size for _, constant in network.constants)
-    rows = max(64, min(ROWS, MOST_WORK // max(work, 1)))
-    inputs = _inputs(network, rows)
+    rows = max(64, min(ROWS, MOST_WORK // max(_work(network), 1)))
+    _compared(program, network, _inputs(network, rows), context)
+    return claim("tested", inputs=rows, generator="densities", seed=SEED)
+
+
+def _work(network: Module) -> int:
+    """Return how many multiplications one input takes."""
+    return sum(constant.array.size for _, constant in network.constants)
+
+
+def _compared(
+    program: Module, network: Module, inputs: dict[str, NDArray[np.int64]], context: Context
+) -> None:
+    """Raise `MismatchError` at the first of some inputs on which the answers differ."""
+    rows = len(next(iter(inputs.values())))
     (mine,) = run_batch(program, inputs)
     if mine.dtype.kind == "f":
         (theirs,) = run_batch(network, inputs)
@@ -76,7 +126,6 @@ def _tested(program: Module, network: Module, context: Context) -> Evidence:
         raise MismatchError(
             f"the program differs from the network {example.text('the program', 'the network')}"
         )
-    return claim("tested", inputs=rows, generator="densities", seed=SEED)
 
 
 def _inputs(network: Module, rows: int) -> dict[str, NDArray[np.int64]]:

@@ -21,7 +21,7 @@ from ddc.passes.raising import is_network
 from ddc.passes.recurrent.network import is_recurrent
 from ddc.passes.tables import NetworkTables, input_names, input_text, network_of, tables_of
 
-from .composed import composed
+from .composed import by_parts, composed
 from .sequences import prove_steps, same_over_time
 
 BLOCK = 1 << 16  # rows compared at a time when mismatches are counted
@@ -114,7 +114,8 @@ def _structural(
     except Declined:
         return None
     except NotStructuralError:
-        return composed(program, network, sizes, context)
+        found = composed(program, network, sizes, context)
+        return found or by_parts(program, network, sizes, context)
     return (claim("proved", "structural", units=units),)
 
 
