@@ -17,6 +17,8 @@ from ddc.ir.errors import DdcError
 from .activation import IDENTITY, Activation
 from .sources import Ints, Rows, Source, copies, join_rows, rows_of
 
+MANY_PAIRS = 1 << 22  # of outputs and what their units read; beyond, units that read alike are one
+
 
 @dataclass
 class Stage:
@@ -168,10 +170,29 @@ def cones(graph: Graph, outputs: Ints) -> list[Ints]:
             continue
         units, which = np.unique(number[mine], return_inverse=True)
         rows = rows_of(stage.source, units - stage.start)
-        reached = _expanded(rows, which, pairs[mine] // span * span)
+        owners = pairs[mine] // span
+        if rows.fan_in[which].sum() > max(MANY_PAIRS, 8 * rows.columns.size):
+            owners, which = _merged(rows, which, owners)
+        reached = _expanded(rows, which, owners * span)
         pairs = np.union1d(pairs[~mine], reached)
     owner, number = np.divmod(pairs, span)
     return np.split(number, np.searchsorted(owner, np.arange(1, len(outputs))))
+
+
+def _merged(rows: Rows, which: Ints, owners: Ints) -> tuple[Ints, Ints]:
+    """Return pairs (owner, row) that reach the same columns, one row for all that read alike.
+
+    In a dense layer every unit reads the same columns: what it adds is counted once for an owner,
+    not once for each unit.
+    """
+    first: dict[bytes, int] = {}
+    alike = np.empty(rows.count, dtype=np.int64)
+    for row in range(rows.count):
+        columns = rows.columns[rows.starts[row] : rows.starts[row + 1]]
+        alike[row] = first.setdefault(columns.tobytes(), row)
+    both = np.unique(owners * rows.count + alike[which])
+    owner, row = np.divmod(both, rows.count)
+    return owner, row
 
 
 def _expanded(rows: Rows, which: Ints, base: Ints) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -60,6 +61,26 @@ def test_cones_of_all_outputs_at_once() -> None:
     assert network.slice([2, 3]).inputs == (1, 2, 3, 4)
     assert network.slice([2, 3]).slice([1]).inputs == (2, 4)
     assert network.slice([2, 3]).slice([1]).outputs == (3,)
+
+
+def test_cones_of_a_wide_dense_network_take_no_cube_of_its_width() -> None:
+    rng = np.random.default_rng(0)
+    width = 700
+    first = rng.normal(size=(width, width))
+    first[:, 5] = 0  # which nothing reads
+    last = rng.normal(size=(width, width))
+    last[3] = 0
+    net = Net(x=bits(width))
+    hidden = net.op("relu", net.dense("x", first))
+    module = net.module(net.op("step", net.dense(hidden, last)))
+    network = Network.of(module)
+    tracemalloc.start()
+    cones = network.cones()
+    assert tracemalloc.get_traced_memory()[1] < 1 << 29
+    tracemalloc.stop()
+    assert not len(cones[3])
+    everything = [i for i in range(width) if i != 5]
+    assert all(cone.tolist() == everything for k, cone in enumerate(cones) if k != 3)
 
 
 def test_positions_choose_and_order_the_digits() -> None:
