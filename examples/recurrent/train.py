@@ -52,6 +52,8 @@ PROVABLE: dict[str, dict[str, Any]] = {
     "Base_3_Addition": {"steps": 2000},
     "Base_6_Addition": {"f": (24,), "steps": 2000},
     "Base_7_Addition": {"f": (24,), "steps": 2000},
+    "Evens_Detector": {"hidden": 2, "scale": "unit", "rate": 8e-3},
+    "Alternating_Last4": {},
     "Parity_Last4": {"hidden": 3, "f": (48,)},
     "Parity_All": {"hidden": 2, "f": (16,), "steps": 2000},
     "Parity_Bits_Mod2": {"hidden": 2, "f": (16,), "loss": "log", "steps": 2000},
@@ -61,14 +63,14 @@ PROVABLE: dict[str, dict[str, Any]] = {
     "Div_7": {"hidden": 3, "f": (64,), "loss": "log", "steps": 4000},
     "Add_Mod_3": {"hidden": 2, "f": (32,), "rate": 8e-3},
     "Add_Mod_4": UNIT,
-    "Add_Mod_5": UNIT | {"f": (48,), "steps": 4000},
-    "Add_Mod_6": UNIT | {"f": (48,), "steps": 4000},
+    "Add_Mod_5": UNIT | {"f": (48,), "steps": 5000},
+    "Add_Mod_6": UNIT | {"f": (48,), "steps": 5000},
     "Add_Mod_7": UNIT | {"f": (64,), "steps": 5000},
     "Add_Mod_8": UNIT | {"f": (64,), "steps": 5000},
     "Min_Seen": UNIT | {"hidden": 1, "f": (48,), "loss": "log", "steps": 4000},
     **dict.fromkeys(("Sum_All", "Newton_Freebody", "Newton_Gravity"), SETTLED),
     **dict.fromkeys(("Newton_Spring", "Newton_Magnetic"), SETTLED),
-    "Dithering": UNIT | {"f": (96,), "loss": "log", "steps": 5000},
+    "Dithering": UNIT | {"f": (64,), "loss": "log", "steps": 5000},
 }
 
 
