@@ -26,22 +26,31 @@ class Machine:
     """States 0 …, the same at every position.
 
     `next` [states, letters], `out` [states, letters, columns], `final` [states, finals], `starts`
-    the state of each start, `plateau` the number of levels at which all states that transitions lead
-    to are told apart. With a `base`, the one answer at the end is this number and the outputs of all
-    steps together.
+    the state of each start, `apart` the levels at which all states that transitions lead to are told
+    apart. With a `base`, the one answer at the end is this number and the outputs of all steps
+    together.
     """
 
     next: Ints
     out: Ints
     final: Ints
     starts: Ints
-    plateau: int
+    apart: tuple[int, ...]
     base: int | None = None
 
     @property
     def states(self) -> int:
         """The number of states."""
         return len(self.next)
+
+    @property
+    def stable(self) -> bool:
+        """Whether the states are told apart for longer than it took them to appear.
+
+        What counts up to a number that follows the size has a new state at every level. Three states
+        and more have to be seen at three levels: every transition twice, its target told apart.
+        """
+        return len(self.apart) >= max(min(self.states, 3), min(self.apart, default=0) + 1)
 
 
 @dataclass
@@ -158,14 +167,15 @@ class _Search:
         rows = [min(known.items()) for known in partial.classes]
         final = [levels.final[end or 0] for end in ends]
         lasting = [partial.classes[state] for state in sorted(entered)]
-        plateau = sum(
-            len({known.get(t, -1) for known in lasting} - {-1}) == len(lasting)
-            for t in range(levels.length + 1)
-        )
+        apart = [
+            level
+            for level in range(levels.length + 1)
+            if len({known.get(level, -1) for known in lasting} - {-1}) == len(lasting)
+        ]
         return Machine(
             nexts.reshape(count, self.letters),
             np.stack([levels.out[t][own] for t, own in rows]),
             np.stack(final),
             np.array([first.index(int(own)) for own in levels.starts], dtype=np.int64),
-            plateau,
+            tuple(apart),
         )

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
 from ddc.ir import Module
 from ddc.passes.base import Context, Pass
 from ddc.passes.cost import program_cost
@@ -76,7 +74,7 @@ class _Scan:
     @property
     def stable(self) -> bool:
         """Whether it is for words of every size."""
-        return _stable(self.machine)
+        return self.machine.stable
 
     def rank(self, cost: int) -> tuple[bool, int, int]:
         """What is better is less: what holds at every size, small letters, short programs."""
@@ -124,7 +122,7 @@ def _machines(family: Family) -> Iterator[_Scan]:
         if found is None:
             continue
         for machine in _explaining(found, letters):
-            if _stable(machine):
+            if machine.stable:
                 enough = letters
             yield _Scan(layout, machine)
 
@@ -144,11 +142,6 @@ def _explaining(found: Outputs, letters: int) -> Iterator[Machine]:
         machine = None if added is None else identify(added[0])
         if added is not None and machine is not None:
             yield replace(machine, base=added[1])
-
-
-def _stable(machine: Machine) -> bool:
-    """Tell whether all states are told apart often enough to say that there are no others."""
-    return machine.plateau >= max(2, len(np.unique(machine.next)))
 
 
 __all__ = ["Residual"]
