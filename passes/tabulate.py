@@ -57,6 +57,8 @@ class _Units:
         self.places = flat_reads(self.entry.params)
         self.rare = RareErrors(self.entry, network_of(module, context))
         self.total = 0
+        self.influences: dict[int, NDArray[np.float64]] = {}
+        self.shared: dict[tuple[object, ...], NDArray[np.int64]] = {}
 
     def all(self) -> tuple[Unit, ...]:
         """Return every output's unit in row-major order."""
@@ -64,13 +66,19 @@ class _Units:
         shape = tuple(dim.const for dim in dims(result.type))
         found: dict[int, Unit] = {}
         for group in self.tables.groups:
-            influence = dependence(group.table).influence
+            influence = self._influence(group.table)
             for row, output in enumerate(group.outputs):
                 at = np.unravel_index(output, shape) if shape else ()
                 where = tuple(int(i) for i in at)
                 found[output] = self._unit(group, row, influence[row], where)
         self.rare.report(self.context)
         return tuple(found[output] for output in sorted(found))
+
+    def _influence(self, table: Table) -> NDArray[np.float64]:
+        key = _held(table)
+        if key not in self.influences:
+            self.influences[key] = dependence(table).influence
+        return self.influences[key]
 
     def _unit(
         self, group: Group, row: int, influence: NDArray[np.float64], at: tuple[int, ...]
@@ -89,10 +97,14 @@ class _Units:
                 f"{name} depends on {len(keep)} inputs, more than the {self.max_vars} whose table "
                 "is looked at"
             )
-        self.total += math.prod(sizes)
-        if self.total > MAX_TOTAL:
-            raise Declined("the tables of all outputs together are too large")
-        values = self._small_table(table, row, keep, ruled).astype(np.int64)
+        # The cells of a convolution share one table, whatever their number.
+        key = (_held(table), row, tuple(keep), ruled)
+        if key not in self.shared:
+            self.total += math.prod(sizes)
+            if self.total > MAX_TOTAL:
+                raise Declined("the tables of all outputs together are too large")
+            self.shared[key] = self._small_table(table, row, keep, ruled).astype(np.int64)
+        values = self.shared[key]
         reads = tuple(self.places[table.positions[i]] for i in keep)
         return Unit(at, reads, values.reshape(sizes))
 
@@ -103,6 +115,11 @@ class _Units:
         if ruled:
             return majority(table, row, keep).table
         return project(table, row, keep)
+
+
+def _held(table: Table) -> int:
+    """Return what tells apart the numbers of tables that are alive: equal outputs share them."""
+    return id(table.digits if table.words is None else table.words)
 
 
 def flat_reads(params: tuple[Param, ...]) -> list[Read]:
