@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ddc.ir import Affine, Block, Index, Loop, Op, Quotient, walk
 
-from .nest import INDEX, Bin, Call, Cmp, Expr, Select
+from .nest import INDEX, Bin, Call, Const, Expr, Select
 from .values import add as plus
-from .values import index, maximum, minimum, subtract
+from .values import compare, index, maximum, minimum, subtract
 
 Pair = tuple[Affine, Affine]  # an index and the length of its axis
 Bounds = Mapping[str, tuple[Affine, Affine]]  # loop symbol -> inclusive bounds, outer loops first
@@ -126,10 +126,16 @@ def wrapped(place: Expr, pair: Pair, dim: Expr, facts: Facts) -> Expr:
         return Call("floormod", (place, dim), INDEX)
     result = place
     if above:
-        result = Select(Cmp("ge", place, dim), subtract(place, dim), result, INDEX)
+        result = _chosen(compare("ge", place, dim), subtract(place, dim), result)
     if below:
-        result = Select(Cmp("lt", place, index(0)), plus(place, dim), result, INDEX)
+        result = _chosen(compare("lt", place, index(0)), plus(place, dim), result)
     return result
+
+
+def _chosen(condition: Expr, a: Expr, b: Expr) -> Expr:
+    if isinstance(condition, Const):
+        return a if condition.value else b
+    return Select(condition, a, b, INDEX)
 
 
 def clamped(place: Expr, pair: Pair, dim: Expr, facts: Facts) -> Expr:
@@ -148,9 +154,9 @@ def inside(place: Expr, pair: Pair, dim: Expr, facts: Facts) -> Expr | None:
     at, extent = pair
     conditions: list[Expr] = []
     if not facts.nonnegative(at):
-        conditions.append(Cmp("ge", place, index(0)))
+        conditions.append(compare("ge", place, index(0)))
     if not facts.nonnegative(extent - 1 - at):
-        conditions.append(Cmp("lt", place, dim))
+        conditions.append(compare("lt", place, dim))
     if not conditions:
         return None
     if len(conditions) == 1:

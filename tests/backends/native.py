@@ -43,6 +43,7 @@ def library(
     flags: Sequence[str] = ("-O1",),
 ) -> list[Binding]:
     """Return the entries of the modules, compiled from emitted C without a warning."""
+    folder.mkdir(exist_ok=True)
     files: list[str] = []
     for module in modules:
         source = emit(module)

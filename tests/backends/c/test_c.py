@@ -105,6 +105,21 @@ def test_evidence_stands_in_the_comment_and_cannot_end_it() -> None:
         assert "*/ int main" not in text
 
 
+@pytest.mark.parametrize("border", ["wrap", "clamp", "else 7"])
+def test_places_that_are_surely_outside_give_no_warning(border: str, tmp_path: Path) -> None:
+    for number, place in enumerate(("N", "N + 1", "0 - N", "N - 1", "0 - 1")):
+        text = f"""\
+func @f{number}<N>(%x: int<0..9>[N]) -> (%y: int<0..9>) {{
+  %y = load %x[{place} {border}]
+  return %y
+}}"""
+        module = ir.parse(text)
+        for compiler in native.COMPILERS:
+            (binding,) = native.library([module], tmp_path / compiler, compiler)
+            for size in (1, 2, 5):
+                native.check(binding, module, {"x": np.arange(size)}, {"N": size})
+
+
 def test_clang_has_no_warnings(tmp_path: Path) -> None:
     if shutil.which("clang") is None:
         pytest.skip("clang is not installed")

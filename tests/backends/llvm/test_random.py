@@ -1,4 +1,4 @@
-"""Random modules: machine code made by LLVM and the interpreter agree."""
+"""Random modules: machine code made by LLVM, for every level of vectors, and the interpreter agree."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ddc.backends.lowering import lower
 from ddc.runtime.jit import compile_module
 from tests import strategies
 from tests.backends import native
+from tests.backends.processors import CPUS
 
 RELAXED = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
 
@@ -26,5 +27,6 @@ def test_random_modules(data: st.DataObject, network: bool, wide: bool) -> None:
     except ir.DdcError as error:
         assert "beyond 64 bits" in str(error)
         return
-    binding = compile_module(module, cache=False)
+    cpu = CPUS[data.draw(st.sampled_from(sorted(CPUS)))]
+    binding = compile_module(module, cpu, cache=False)
     native.check(binding, module, data.draw(strategies.inputs(module, sizes, wide)), sizes)
