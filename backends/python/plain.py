@@ -7,19 +7,12 @@ becomes a small function inside the function (`def cell(i): ...`), or the body o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from ddc.ir import (
-    Affine,
-    Array,
-    Block,
     Category,
-    Constant,
-    Function,
-    Index,
-    Loop,
     Missing,
     Op,
     Operand,
@@ -27,14 +20,9 @@ from ddc.ir import (
     Type,
     dims,
     element,
-    int_bounds,
-    int_type,
 )
 
-from .lines import Known, Line, lines, window_of
-from .names import Names, base
-from .running import Running, assigned
-from .states import replaced
+from .scans import Scans
 from .text import (
     ATOM,
     NOT,
@@ -47,251 +35,18 @@ from .text import (
     literal,
     truth,
 )
-from .usage import loads_at
-from .values import ADDED, LINE, Module, NeedsStatements, Values, need
+from .values import LINE, NeedsStatements, need
 from .writer import Writer
 
-LETTERS = ("i", "j", "k")  # loop variables that stand for each other
-UNKNOWNS = ("x", "y", "z", "u", "v", "w")  # likewise of entries
 FUNCTIONS = ("entry", "body")  # names for a function in the function, if the first is taken
-LISTED = 4  # loops over at most this many numbers name them: (-1, 0, 1)
 
 
-class Plain(Values):
+class Plain(Scans):
     """Emits the body of one function in the plain style."""
-
-    pads = True  # sequences may be copied with a border
-
-    def __init__(
-        self,
-        function: Function,
-        types: Mapping[str, Type],
-        constants: Mapping[str, Constant],
-        names: Names,
-        module: Module,
-    ) -> None:
-        super().__init__(function, types, constants, names, module)
-        self.spans: dict[str, str] = {}  # loop variables -> what they run over
-        # Loop variables -> rests of lines that they walk along, with the loads of their entries.
-        self.rests: dict[str, list[tuple[str, list[Op]]]] = {}
-
-    def enter(self, op: Op) -> None:
-        """Make the loop variables known."""
-        for loop in op.loops:
-            self.bounds[loop.symbol] = (loop.low, loop.high - 1)
-            wish = base(loop.var)
-            name = self.names.fresh(wish, *(LETTERS if wish in LETTERS else ()), loop.var)
-            self.symbols[loop.symbol] = name
-            self.values[loop.var] = Expr(name)
-
-    def leave(self, op: Op) -> None:
-        """Forget the ranges of the loop variables."""
-        for loop in op.loops:
-            del self.bounds[loop.symbol]
-
-    def range(self, loop: Loop) -> str:
-        """Return what a loop runs over."""
-        if loop.symbol in self.spans:
-            return self.spans[loop.symbol]
-        extent = loop.extent
-        if extent.is_const and 0 < extent.const <= LISTED and loop.low.is_const and loop.low.const:
-            numbers = [loop.low.const + k for k in range(extent.const)]
-            return f"({', '.join(map(str, numbers))}{',' if len(numbers) == 1 else ''})"
-        high = self.affine(loop.high).text
-        if loop.low == Affine.of(0):
-            return f"range({high})"
-        return f"range({self.affine(loop.low).text}, {high})"
-
-    def heads(self, op: Op) -> tuple[list[str], list[str], set[str]]:
-        """Return `for ... in ...` of each loop, the innermost targets, and the loads they stand for.
-
-        Where the loop variables only walk over arrays entry by entry, the entries are the targets.
-        """
-        rests = self.rests.get(op.loops[0].symbol)
-        if rests:
-            named = [self._named(loads) for _, loads in rests]
-            over = rests[0][0] if len(rests) == 1 else f"zip({', '.join(r for r, _ in rests)})"
-            stood = {load.result for _, loads in rests for load in loads}
-            return [f"for {', '.join(named)} in {over}"], named, stood
-        walked = self._walked(op)
-        if not walked:
-            variables = [self.symbols[v.symbol] for v in op.loops]
-            heads = [f"for {n} in {self.range(v)}" for n, v in zip(variables, op.loops)]
-            return heads, variables, set()
-        found: list[str] = []
-        targets: list[str] = []
-        sources = list(dict.fromkeys(self.operand(load.operands[0]).at(ATOM) for load in walked))
-        for depth in range(len(op.loops)):
-            if depth == len(op.loops) - 1:
-                targets = self._entries(walked)
-            else:
-                targets = [self.own("row", "line") for _ in sources]
-            over = sources[0] if len(sources) == 1 else f"zip({', '.join(sources)})"
-            found.append(f"for {', '.join(targets)} in {over}")
-            sources = targets
-        return found, targets, {load.result for load in walked}
-
-    def _by_lines(self, op: Op) -> tuple[list[str], list[Expr]] | None:
-        """Return loops over rows and columns, and what the body yields, if it is one expression."""
-        assert op.body is not None
-        plan = self.plan(op)
-        if plan is None or all(line.rank == 1 for all_ in plan for line in all_):
-            if plan is None or len(op.loops) == 1:
-                return None
-        mark, before = self.names.mark(), dict(self.rests)
-        heads = [self._along_lines(all_) for all_ in plan]
-        walked = {
-            load.result
-            for all_ in plan
-            for line in all_
-            for loads in line.places.values()
-            for load in loads
-        }
-        try:
-            return heads, self.body(op.body, walked, None)
-        except NeedsStatements:
-            self.names.release(mark)
-            return None
-        finally:
-            self.rests = before
-
-    def plan(self, op: Op) -> list[list[Line]] | None:
-        """Return the rows and columns that an op walks along."""
-        return lines(op, Known(self.shape, self.scalar, self.smallest))
-
-    def _along_lines(self, all_: Sequence[Line]) -> str:
-        """Return `for ... in ...` over the lines of some arrays; their entries get names."""
-        targets: list[str] = []
-        sources: list[str] = []
-        for line in all_:
-            source = self.operand(line.array)
-            sources.append(f"zip(*{source.at(ATOM)})" if line.axis else source.at(ATOM))
-            named = [
-                self._named(line.places[k]) if k in line.places else "_" for k in range(line.named)
-            ]
-            if line.rank == 1:
-                targets.append(named[0])
-                continue
-            rest = ""
-            if line.rests:
-                wishes = ("rest", "others") if named else ("column" if line.axis else "row",)
-                rest = self.own(*wishes)
-                by_loop: dict[str, list[Op]] = {}
-                for reduction, load in line.rests:
-                    by_loop.setdefault(reduction.loops[0].symbol, []).append(load)
-                for symbol, loads in by_loop.items():
-                    self.rests[symbol] = [*self.rests.get(symbol, []), (rest, loads)]
-            star = [f"*{rest}" if rest else "*_"] if not self._is_whole(line) else []
-            text = ", ".join([*named, *star]) if named else rest
-            targets.append(f"({text})" if named and len(all_) > 1 else text)
-        over = sources[0] if len(sources) == 1 else f"zip({', '.join(sources)})"
-        return f"for {', '.join(targets)} in {over}"
-
-    def _is_whole(self, line: Line) -> bool:
-        """Tell whether the entries that have names are all."""
-        return self.shape(line.array)[1 - line.axis] == Affine.of(line.named)
-
-    def _named(self, loads: Sequence[Op]) -> str:
-        """Name an entry that several loads read."""
-        wish = base(loads[0].result)
-        name = self.names.fresh(wish, *(UNKNOWNS if wish in UNKNOWNS else ()), loads[0].result)
-        for load in loads:
-            self._bound(load, name)
-        return name
-
-    def _bound(self, load: Op, name: str) -> None:
-        real = isinstance(self.scalar(load.operands[0]), (Real, Missing))
-        self.values[load.result] = Expr(name, ATOM, "float" if real else "int")
-        self.intervals[load.result] = self.interval(load.operands[0])
-
-    def _walked(self, op: Op) -> list[Op]:
-        """Return the loads of a body that a loop over entries makes superfluous."""
-        assert op.body is not None
-        if any(v.low != Affine.of(0) for v in op.loops):
-            return []
-        at = tuple(Affine.symbol(v.symbol) for v in op.loops)
-        loads = loads_at(op.body, at, frozenset(v.symbol for v in op.loops)) or []
-        loads = [load for load in loads if self.usage.is_live(load)]
-        extents, own = tuple(v.high for v in op.loops), self.inner_names(op.body)
-        for load in loads:
-            (array,) = load.operands
-            if self.shape(array) != extents or array in own:
-                return []
-            if isinstance(element(self.types[load.result]), Real) != isinstance(
-                self.scalar(array), Real
-            ):
-                return []
-        return loads
-
-    def inner_names(self, block: Block) -> set[Operand]:
-        """Return the names that a body itself defines."""
-        return {name for op in block.ops for name in op.results}
-
-    def _entries(self, walked: Sequence[Op]) -> list[str]:
-        """Name the entries that a loop walks over; loads of one array share a name."""
-        named: dict[str, str] = {}
-        for load in walked:
-            (array,) = load.operands
-            text = self.operand(array).at(ATOM)
-            if text not in named:
-                named[text] = self.names.fresh(base(load.result), load.result)
-            real = isinstance(self.scalar(array), (Real, Missing))
-            self.values[load.result] = Expr(named[text], ATOM, "float" if real else "int")
-            self.intervals[load.result] = self.interval(array)
-        return list(named.values())
-
-    def body(self, block: Block, walked: set[str], writer: Writer | None) -> list[Expr]:
-        """Return what a body yields, apart from the loads that its loop stands for."""
-        kept = tuple(op for op in block.ops if not walked.intersection(op.results))
-        self.block(replace(block, ops=kept), writer)
-        return [self.operand(o) for o in block.yields]
-
-    def yielded(self, op: Op, position: int, value: Expr) -> Expr:
-        """Return an entry as it is stored in a list: an int, never a bool, or a float."""
-        assert op.body is not None
-        if self.shape(op.body.yields[position]):
-            return self.lists(value)
-        real = isinstance(element(self.types[op.results[position]]), (Real, Missing))
-        return as_float(value) if real else as_int(value)
-
-    def _padded(self, op: Op, writer: Writer | None) -> Op:
-        """Return a map over a window of a sequence as one over the sequence with its border.
-
-        Several entries before the first one read as `x[i - 2] if i >= 2 else 0` otherwise.
-        """
-        assert op.body is not None
-        windows = window_of(op, self.shape) if writer is not None and self.pads else None
-        if windows is None or writer is None:
-            return op
-        array, first, fill = windows
-        if isinstance(element(self.types[str(array)]), (Missing, Real)) or not self.values:
-            return op
-        (loop,) = op.loops
-        source = self.lists(self.operand(array))
-        loads = {inner.result for inner in op.body.ops if inner.operands[:1] == (array,)}
-        last = self.usage.count[str(array)] == len(loads) and source.text.isidentifier()
-        name = source.text if last and writer.is_outermost else self.own("padded")
-        border = ", ".join([str(fill)] * first)
-        writer.line(f"{name} = [{border}, *{source.at(TERNARY + 1)}]")
-        value = f"{name} "  # no name of the IR holds a space
-        scalar = int_type(*_hull(int_bounds(self.scalar(array)), fill))
-        self.types = {**self.types, value: Array(scalar, (loop.high + first,))}
-        self.values[value] = Expr(name, ATOM, "array")
-        self.spans[loop.symbol] = f"range({first}, len({name}))"
-        ops = tuple(
-            (
-                replace(inner, operands=(value,), index=(Index(inner.index[0].at),))
-                if inner.result in loads
-                else inner
-            )
-            for inner in op.body.ops
-        )
-        moved = replace(loop, low=Affine.of(first), high=loop.high + first)
-        return replace(op, loops=(moved,), body=replace(op.body, ops=ops))
 
     def map(self, op: Op, writer: Writer | None) -> list[Expr]:
         assert op.body is not None
-        op = self._padded(op, writer)
+        op = self.padded(op, writer)
         assert op.body is not None
         start, repeated = self.names.mark(), self.repeated
         self.enter(op)
@@ -499,129 +254,6 @@ class Plain(Values):
         text = f"max({self.range(loop)}, key=lambda {variable}: {key})"
         return Expr(text, ATOM, "int", depth=2 + value.depth)
 
-    def scan(self, op: Op, writer: Writer) -> None:
-        assert op.body is not None
-        self.enter(op)
-        if not self._running(op, writer):
-            self._loop(op, writer)
-        self.leave(op)
-
-    def _running(self, op: Op, writer: Writer) -> bool:
-        """Define a scan as a comprehension that assigns the states; tell whether there is one."""
-        assert op.body is not None
-        defined = {name for inner in op.body.ops for name in inner.results}
-        following = [str(n) for n in op.body.nexts if n in defined]
-        whole = len(set(following)) == len(op.states) > 0 and len(op.body.yields) == 1
-        if not whole or any(dims(s.type) for s in op.states) or self.running is not None:
-            return False
-        start, result = self.names.mark(), op.results[0]
-        states = [self.names.fresh(s.name) for s in op.states]
-        for state, name in zip(op.states, states):
-            self.values[state.name] = self.state_value(state.name, state.type, name)
-        self.running = Running(dict(zip(following, states)))
-        text = None
-        try:
-            heads, _, walked = self.heads(op)
-            (value,) = self.body(op.body, walked, None)
-            entry = self.yielded(op, 0, value)
-            for k, name in enumerate(following):
-                if name not in self.running.found:  # the loop names it: it cannot be assigned
-                    raise NeedsStatements
-                self.running.found[name] = self.next_value(op, k, self.running.found[name])
-            text = assigned(entry.text, self.running)
-        except NeedsStatements:
-            pass
-        self.running = None
-        if text is None or len(text) + len(heads[0]) > LINE - 4:
-            self.names.release(start)
-            return False
-        inits = [self.initial(op, k).at(TERNARY) for k in range(len(states))]
-        if len(set(inits)) == 1:
-            writer.line(f"{' = '.join(states)} = {inits[0]}")
-        else:
-            writer.line(f"{', '.join(states)} = {', '.join(inits)}")
-        self.intervals[result] = None
-        found = Expr(f"[{text} {heads[0]}]", ATOM, "array", depth=2)
-        last = not any(self.usage.count[name] for name in op.results[1:])
-        if (
-            last and self.usage.count[result] == 1 and result in self.returned
-        ):  # elsewhere Python may refuse to assign in it
-            self.define(result, found, writer, LINE)
-        else:
-            self.bind(result, found, writer)
-        for k, state in enumerate(op.states):
-            self.values[op.results[1 + k]] = self.values[state.name]
-        return True
-
-    def _loop(self, op: Op, writer: Writer) -> None:
-        """Define a scan by a loop of statements."""
-        assert op.body is not None
-        count = len(op.body.yields)
-        states = [self.names.fresh(s.name) for s in op.states]
-        outputs = {k: self.names.fresh(op.results[k]) for k in range(count)}
-        inits = [self.initial(op, k) for k in range(len(states))]
-        if states or outputs:
-            targets = [*states, *outputs.values()]
-            texts = [*(v.at(TERNARY) for v in inits), *("[]" for _ in outputs)]
-            writer.line(f"{', '.join(targets)} = {', '.join(texts)}")
-        for state, name in zip(op.states, states):
-            self.values[state.name] = self.state_value(state.name, state.type, name)
-        self.replacing |= replaced(op, states, self.usage)
-        heads, _, walked = self.heads(op)
-        with writer.indented(f"{heads[0]}:"):
-            yields = self.body(op.body, walked, writer)
-            for k, name in outputs.items():
-                entry = self.yielded(op, k, yields[k])
-                writer.line(f"{name}.append({entry.text})")
-            self._update(op, states, writer)
-        for k, result in enumerate(op.results):
-            if k < count:
-                self.values[result] = Expr(outputs[k], ATOM, "array")
-                self.intervals[result] = None
-            else:
-                self.values[result] = self.values[op.states[k - count].name]
-
-    def initial(self, op: Op, position: int) -> Expr:
-        """Return how a state starts."""
-        state = op.states[position]
-        value = self.operand(state.init)
-        if dims(state.type):
-            return self.lists(value)
-        real = isinstance(element(state.type), (Real, Missing))
-        return as_float(value) if real else as_int(value)
-
-    def state_value(self, name: str, type_: Type, local: str) -> Expr:
-        """Return a state as an operand."""
-        real = isinstance(element(type_), (Real, Missing))
-        return Expr(local, ATOM, "array" if dims(type_) else "float" if real else "int")
-
-    def following(self, op: Op, position: int) -> Expr:
-        """Return what a state becomes."""
-        assert op.body is not None
-        return self.next_value(op, position, self.operand(op.body.nexts[position]))
-
-    def next_value(self, op: Op, position: int, value: Expr) -> Expr:
-        """Return a value as a state holds it: a list, an int or a float."""
-        state = op.states[position]
-        if dims(state.type):
-            return self.lists(value)
-        real = isinstance(element(state.type), (Real, Missing))
-        return as_float(value) if real else as_int(value)
-
-    def _update(self, op: Op, states: Sequence[str], writer: Writer) -> None:
-        nexts = [self.following(op, k) for k in range(len(states))]
-        moving = [(name, e) for name, e in zip(states, nexts) if e.text != name]
-        added = ADDED.fullmatch(moving[0][1].text) if len(moving) == 1 else None
-        if added is not None and added[1] == moving[0][0] and moving[0][1].kind == "int":
-            writer.line(f"{moving[0][0]} += {added[2] or added[3]}")
-        elif moving:
-            targets = ", ".join(name for name, _ in moving)
-            writer.line(f"{targets} = {', '.join(e.at(TERNARY) for _, e in moving)}")
-        elif writer.lines[-1].rstrip().endswith(":"):
-            writer.line("pass")
-
-    # ------------------------------------------------------------ results
-
     def result(self, operand: Operand, declared: Type) -> Expr:
         """Return a value as the caller gets it: lists, ints and floats, names of categories."""
         value, scalar = self.operand(operand), self.scalar(operand)
@@ -652,13 +284,6 @@ class Plain(Values):
         name = self.own("row" if rank > 1 else "x")
         inner = self._by_entry(Expr(name), rank - 1, entry)
         return Expr(f"[{inner.text} for {name} in {value.text}]", ATOM, "array")
-
-
-def _hull(
-    bounds: tuple[int | None, int | None] | None, value: int
-) -> tuple[int | None, int | None]:
-    low, high = bounds or (None, None)
-    return None if low is None else min(low, value), None if high is None else max(high, value)
 
 
 def split_product(op: Op) -> tuple[int | Fraction, str] | None:
