@@ -122,6 +122,12 @@ def _compile_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write a program that differs from the network, marked with the rate",
     )
+    parser.add_argument(
+        "--snap",
+        type=float,
+        metavar="TOL",
+        help="take weights within TOL of small integers as those; compared with the network as it is",
+    )
     _proof_options(parser, 3.0)
     _signature_options(parser)
     _look_inside_options(parser)

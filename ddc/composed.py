@@ -8,6 +8,8 @@ steps, so the whole is tested too: on inputs of all densities, ties and extremes
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,21 +102,19 @@ def _work(network: Module) -> int:
     return sum(constant.array.size for _, constant in network.constants)
 
 
+def answers_apart(program: Module, network: Module, context: Context) -> tuple[int, int]:
+    """Return on how many of some inputs of all densities two answers differ, and of how many."""
+    rows = max(64, min(ROWS, MOST_WORK // max(_work(network), 1)))
+    wrong, _, _ = _answers(program, network, _inputs(network, rows), context)
+    return int(wrong.sum()), rows
+
+
 def _compared(
     program: Module, network: Module, inputs: dict[str, NDArray[np.int64]], context: Context
 ) -> None:
     """Raise `MismatchError` at the first of some inputs on which the answers differ."""
-    rows = len(next(iter(inputs.values())))
-    (mine,) = run_batch(program, inputs)
-    if mine.dtype.kind == "f":
-        (theirs,) = run_batch(network, inputs)
-        wrong = ~np.isclose(mine, theirs, rtol=TOLERANCE, atol=TOLERANCE)
-    else:
-        flat = [a.reshape(rows, -1) for a in inputs.values()]
-        theirs = decide(network_of(network, context), np.concatenate(flat, axis=1))
-        theirs = theirs.reshape(mine.shape)
-        wrong = mine != theirs
-    bad = np.flatnonzero(wrong.reshape(rows, -1).any(axis=1))
+    wrong, mine, theirs = _answers(program, network, inputs, context)
+    bad = np.flatnonzero(wrong)
     if len(bad):
         row = int(bad[0])
         example = Counterexample(
@@ -126,6 +126,24 @@ def _compared(
         raise MismatchError(
             f"the program differs from the network {example.text('the program', 'the network')}"
         )
+
+
+def _answers(
+    program: Module, network: Module, inputs: dict[str, NDArray[np.int64]], context: Context
+) -> tuple[NDArray[np.bool_], NDArray[Any], NDArray[Any]]:
+    """Return which rows differ, the program's answers and the network's."""
+    rows = len(next(iter(inputs.values())))
+    (mine,) = run_batch(program, inputs)
+    if mine.dtype.kind == "f":
+        (theirs,) = run_batch(network, inputs)
+        wrong = ~np.isclose(mine, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+    else:
+        flat = [a.reshape(rows, -1) for a in inputs.values()]
+        theirs = decide(network_of(network, context), np.concatenate(flat, axis=1))
+        theirs = theirs.reshape(mine.shape)
+        wrong = mine != theirs
+    bad = np.asarray(wrong.reshape(rows, -1).any(axis=1), dtype=np.bool_)
+    return bad, mine, theirs
 
 
 def _inputs(network: Module, rows: int) -> dict[str, NDArray[np.int64]]:

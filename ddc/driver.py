@@ -182,13 +182,20 @@ def _compile(
     network: Network, options: Options, context: Context, inspection: Inspection
 ) -> Compiled:
     source = network.module
+    taken = _snapped(network, options, context)
     try:
-        program = _raised(network, pipeline(options, network), context, inspection)
+        program = _raised(taken, pipeline(options, network), context, inspection)
     finally:
         inspection.finish()
     if not is_network(source):
         return _rewritten(network, program, context)
-    claims = proof.prove(program, source, context, options.allow_inexact)
+    if taken is network:
+        claims = proof.prove(program, source, context, options.allow_inexact)
+    else:
+        from .snapping import compared
+
+        proof.prove(program, taken.module, context)
+        claims = compared(program, source, _context(network, options))
     proof.note_float32(source, context)
     # What is proved for every length is inferred no more.
     every = any(e.detail("lengths") == "all" for e in claims)
@@ -196,6 +203,20 @@ def _compile(
     checked = _bound(claims, program.entry, network)
     marked = replace(program.entry, evidence=(*checked, *inferred))
     return Compiled(check(program.with_entry(marked)), network.metadata, context.notes)
+
+
+def _snapped(network: Network, options: Options, context: Context) -> Network:
+    """Return the network with its weights snapped, where that was asked for and changes any."""
+    if options.snap is None or not is_network(network.module):
+        return network
+    from .snapping import snapped
+
+    module, count = snapped(network.module, options.snap)
+    if not count:
+        context.note("--snap: no weights are near small integers")
+        return network
+    context.note(f"--snap: the weights of {count} units are taken as small integers")
+    return replace(network, module=module)
 
 
 def _compile_sizes(

@@ -32,6 +32,7 @@ class Options:
     size: str = "auto"
     require: str | None = None
     allow_inexact: bool = False
+    snap: float | None = None
     proof_seconds: float = 3.0
     passes: str | None = None
     factory: str | None = None
@@ -84,5 +85,7 @@ def _check(key: str, value: object) -> None:
         raise UsageError(f"{shown} is a string, not {type(value).__name__}")
     if key in SWITCHES and not isinstance(value, bool):
         raise UsageError(f"{shown} is True or False, not {value!r}")
+    if key == "snap" and (isinstance(value, bool) or not isinstance(value, (float, int, NoneType))):
+        raise UsageError(f"snap is a number, not {type(value).__name__}")
     if key == "data" and not isinstance(value, (str, Path, NoneType)):
         raise UsageError(f"data is the path of a file, not {type(value).__name__}")

@@ -1,5 +1,6 @@
 """Raise wide networks of sign and step units: find the families of units, and write them as loops."""
 
+from .noise import scales as weight_scales
 from .parts import NotPartsError, cases_of_parts
 from .raiser import Families, cases_fused, spelled, structure_of
 from .structural import NotStructuralError, units_found
@@ -13,4 +14,5 @@ __all__ = [
     "spelled",
     "structure_of",
     "units_found",
+    "weight_scales",
 ]

@@ -63,6 +63,13 @@ class Structure:
         """The number of units whose weights were replaced by simpler ones, with proof."""
         return sum(reference.units.simplified for reference in self.references)
 
+    @property
+    def noisy(self) -> int:
+        """The number of units that decide, and whose weights stay noisy."""
+        chosen = self.decision == "argmax"
+        deciding = [r.units for r in self.references if chosen or r.units.outcomes is not None]
+        return sum(units.noisy for units in deciding)
+
 
 def discover(module: Module) -> Structure:
     """Return the network as families; `Declined` for what has no units of this kind."""

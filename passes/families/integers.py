@@ -20,7 +20,7 @@ from ddc.ir.exact.activation import Activation
 from ddc.ir.exact.sources import Floats, Ints, Rows, per_row
 from ddc.passes.base import Declined
 
-from .noise import Ranges, simplest, simplest_choice
+from .noise import NoisyError, Ranges, simplest, simplest_choice
 
 Bools = NDArray[np.bool_]
 
@@ -49,6 +49,12 @@ class Units:
     def count(self) -> int:
         """The number of units."""
         return len(self.bias)
+
+    @property
+    def noisy(self) -> int:
+        """The number of units whose weights share no small scale, powers of two aside."""
+        odd = np.abs(self.weights) // np.maximum(self.weights & -self.weights, 1)
+        return int((per_row(np.maximum, odd, self.starts, 0) > NOISY).sum())
 
     @property
     def owners(self) -> Ints:
@@ -92,7 +98,7 @@ def comparing(rows: Rows, activation: Activation, ranges: Ranges) -> Units:
         bounds = [Fraction(b) - activation.cut for b in rows.bias.tolist()]
         found, done = _simplified(found, rows, bounds, activation.outcomes, noisy, ranges)
         if bool((~fits & ~done).any()):
-            raise Declined("a unit's weights have no short common scale")
+            raise NoisyError("a unit's weights have no short common scale")
     return _upright(found)
 
 
@@ -148,7 +154,7 @@ def linear(rows: Rows, groups: Ints | None = None, ranges: Ranges | None = None)
             units = Units(rows.starts, rows.columns, *found, None)
             return _without_zeros(units, np.ones(rows.count, dtype=bool))
     if not fits.all():
-        raise Declined("the weights of the outputs have no short common scale")
+        raise NoisyError("the weights of the outputs have no short common scale")
     scale = _unit_of(rows.weights, rows.bias)
     divisor = int(np.gcd.reduce(np.abs(np.concatenate([weights, offset])))) or 1
     return Units(

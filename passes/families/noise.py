@@ -21,6 +21,7 @@ from fractions import Fraction
 import numpy as np
 
 from ddc.ir.exact.sources import Floats, Ints, Rows
+from ddc.passes.base import Declined
 
 LARGEST = 1 << 12  # the largest integer that a weight becomes
 MULTIPLIERS = 12  # scales are tried with the least clear weight at 1, 2, …
@@ -30,6 +31,10 @@ EPSILON = 2.0**-50
 MOST_CHOICES = 64  # outputs of one argmax that are compared in pairs
 MOST_WORK = 1 << 24  # weights of all pairs of outputs of one argmax
 SHARES = 12  # biases of the outputs of an argmax are multiples of 1, 1/2, … of this
+
+
+class NoisyError(Declined):
+    """Decisions hang on weights that look like noise; the message says on which."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,4 +219,4 @@ def _biases(rows: Rows, groups: Ints, scale: float, bounds: _Bounds) -> tuple[in
     return None
 
 
-__all__ = ["Ranges", "scales", "simplest", "simplest_choice"]
+__all__ = ["NoisyError", "Ranges", "scales", "simplest", "simplest_choice"]

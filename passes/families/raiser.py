@@ -12,7 +12,10 @@ from ddc.passes.tables import key_of
 from .discover import Structure, discover
 from .emit import emit
 from .fuse import fuse, unfused
+from .noise import NoisyError
 from .structural import NotStructuralError, units_found
+
+_HANGING = "where that is noise, decisions hang on it (--snap TOL takes weights near small integers as those)"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,11 @@ class Families(Pass):
         The loops are expanded again and compared with the network's units before anything is
         returned.
         """
-        structure = structure_of(module, context)
+        try:
+            structure = structure_of(module, context)
+        except NoisyError as error:
+            context.note(f"{error}: {_HANGING}")
+            raise
         found = spelled(module, structure)
         try:
             units_found(found, structure)
@@ -43,6 +50,10 @@ class Families(Pass):
             context.note(
                 f"the weights of {structure.simplified} units are simplified: the noise taken out "
                 "changes no decision on the declared ranges"
+            )
+        if structure.noisy:
+            context.note(
+                f"the weights of {structure.noisy} units have no short common scale: {_HANGING}"
             )
         return found
 
