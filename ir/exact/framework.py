@@ -20,20 +20,28 @@ from .sources import Ints
 from .table import Table, inputs_of
 
 BLOCK = 1 << 20  # values of a layer that are held at a time
+DRAWN = 1 << 17  # rows of a table that is too large to be compared whole
+SEED = 0
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """How many rows of a table plain float32 answers differently, and the smallest of them."""
+    """How many rows of a table plain float32 answers differently, and the smallest of them.
+
+    `looked` counts the rows that were compared.
+    """
 
     rows: int
     first: int | None
+    looked: int
 
 
-def framework_mismatch(module: Module, table: Table) -> Mismatch:
+def framework_mismatch(
+    module: Module, table: Table, most: int | None = None, drawn: int = DRAWN
+) -> Mismatch:
     """Compare a table of all outputs of a network with a plain float32 forward pass.
 
-    A framework may add up in another order, so that rows at the edge of rounding may differ between
+    Of a table of more than `most` rows `drawn` are looked at, chosen at random by a fixed seed. A framework may add up in another order, so that rows at the edge of rounding may differ between
     it and this. Raises `DdcError` where the table has not all outputs of the network.
     """
     graph = lower(module, verbatim=True)
@@ -41,18 +49,27 @@ def framework_mismatch(module: Module, table: Table) -> Mismatch:
         raise DdcError(f"a table of {table.outputs} outputs for a network of {graph.outputs}")
     forward = _Forward(chain(graph, np.arange(graph.outputs), np.array(table.positions, np.int64)))
     size = max(64, BLOCK // forward.width // 64 * 64)
+    chosen = None if most is None or table.rows <= most else _drawn(table.rows, drawn)
+    looked = table.rows if chosen is None else len(chosen)
     count, first = 0, None
     with own_threads():
-        for start in range(0, table.rows, size):
-            rows = np.arange(start, min(start + size, table.rows))
+        for start in range(0, looked, size):
+            stop = min(start + size, looked)
+            rows = np.arange(start, stop) if chosen is None else chosen[start:stop]
             found = forward.run(inputs_of(table.levels, rows))
             differs = np.zeros(len(rows), dtype=bool)
             for output, column in enumerate(found):
-                differs |= column != table.run(output, start, size)
+                exact = table.run(output, start, size) if chosen is None else table.at(output, rows)
+                differs |= column != exact
             if first is None and differs.any():
-                first = start + int(np.argmax(differs))
+                first = int(rows[np.argmax(differs)])
             count += int(np.count_nonzero(differs))
-    return Mismatch(count, first)
+    return Mismatch(count, first, looked)
+
+
+def _drawn(rows: int, count: int) -> Ints:
+    """Return different row numbers in increasing order, nearly `count` of them."""
+    return np.unique(np.random.default_rng(SEED).integers(0, rows, count))
 
 
 class _Forward:

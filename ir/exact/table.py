@@ -67,6 +67,15 @@ class Table:
         bits = np.unpackbits(words.view(np.uint8), bitorder="little")
         return bits[: min(size, self.rows - start)]
 
+    def at(self, output: int, rows: Ints) -> NDArray[Any]:
+        """Return one output on these rows."""
+        if self.words is None:
+            assert self.digits is not None
+            found: NDArray[Any] = self.digits[output, rows]
+            return found
+        words = self.words[output, rows >> 6] >> (rows & 63).astype(np.uint64)
+        return (words & np.uint64(1)).astype(np.uint8)
+
     def inputs_of(self, rows: Ints) -> Ints:
         """Return the input values of these rows, [rows, inputs]."""
         return inputs_of(self.levels, rows).T.copy()

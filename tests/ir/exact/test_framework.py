@@ -62,6 +62,23 @@ def test_a_sigmoid_just_above_one_half() -> None:
     assert (found.rows, found.first) == (1, 1)
 
 
+def test_large_tables_are_looked_at_on_drawn_rows() -> None:
+    # exact: positive where x0 = 1 and x13 = 1, a quarter; float32 loses 2^-30 beside 1
+    net = Net(x=bits(14))
+    first = np.zeros((2, 14))
+    first[:, 0] = 1
+    first[0, 13] = 2.0**-30
+    hidden = net.op("relu", net.dense("x", first))
+    module = net.module(net.op("step", net.dense(hidden, [[1.0, -1.0]])))
+    table = tabulate(Network.of(module))
+    every = framework_mismatch(module, table)
+    assert (every.rows, every.first, every.looked) == (1 << 12, (1 << 13) + 1, 1 << 14)
+    some = framework_mismatch(module, table, 9999, drawn=2000)
+    assert 1800 < some.looked <= 2000 and abs(4 * some.rows - some.looked) < 300
+    assert some.first is not None and some.first >> 13 == 1 and some.first & 1 == 1
+    assert some == framework_mismatch(module, table, 9999, drawn=2000)
+
+
 def test_the_table_must_hold_all_outputs() -> None:
     net = Net(x=bits(2))
     module = net.module(net.op("step", net.dense("x", [[1.0, 0.0], [0.0, 1.0]])))
