@@ -31,6 +31,9 @@ SAMPLES = 3000
 CONFIRMED = 1 << 14  # more words that a program must get right before others are given up
 NEARLY = 0.98  # of sequences: the rule behind a network that is wrong on rare inputs
 TOLERANCE = 0.02  # share of answers that such a rule may leave unexplained
+CLOSE = 12  # difference of costs that agreement beyond the trained length outweighs
+BEYOND = 400
+BLURRED = 0.05  # of the outputs: no training to integers
 CHEAP = 14  # cost of a program that is taken at once
 DEAR = 1 << 20
 TABLE = 20  # cost of a table, beside its entries
@@ -138,16 +141,16 @@ def found_program(net: StepNetwork, context: Context) -> Module:
         judge.hear(candidate)
         if judge.exact and judge.exact[-1][1].cost <= CHEAP and judge.holds(judge.exact[-1]):
             break
-    for candidate in sorted(judge.exact, key=lambda item: item[1].cost):
-        if judge.holds(candidate):
-            return candidate[1].emit(net)
+    exact = judge.best()
+    if exact is not None:
+        return exact.emit(net)
     for candidate in candidates(net, far, TOLERANCE, judge):
         judge.hear(candidate)
         if judge.settled:
             break
     nearest = judge.nearest()
     if nearest is None:
-        raise Declined(_reason(far))
+        raise Declined(_reason(net, far))
     right, method, program = nearest
     context.note(
         f"{method} answers {100 * right:.2f} % of the sequences as the network does: the rule "
@@ -161,6 +164,7 @@ class _Judge:
 
     def __init__(self, net: StepNetwork) -> None:
         self.net = net
+        self.sampled = net.size**net.length > ALL_WORDS
         self.words = probes(net)
         self.wanted = net.run(self.words)[0]
         self.exact: list[Candidate] = []
@@ -170,12 +174,18 @@ class _Judge:
 
     def hear(self, candidate: Candidate) -> None:
         """Keep a program that is right on all samples, or nearly."""
-        method, program = candidate
-        right = _share(program.run(self.net, self.words), self.wanted)
-        if right == 1.0:
+        found = candidate[1].run(self.net, self.words)
+        if (found == self.wanted).all():
             self.exact.append(candidate)
-        elif right >= NEARLY:
-            self.near.append((right, method, program))
+        else:
+            self._note(candidate, found, self.wanted)
+
+    def _note(self, candidate: Candidate, found: Ints, wanted: Ints) -> None:
+        """Keep a program that is right on nearly all words; those of few letters count apart."""
+        rows = slice(len(wanted) // 2 if self.sampled else 0, None)
+        right = _share(found[rows], wanted[rows])
+        if right >= NEARLY:
+            self.near.append((right, *candidate))
 
     def holds(self, candidate: Candidate) -> bool:
         """Tell whether a program that is right on all samples is right on many more."""
@@ -183,16 +193,32 @@ class _Judge:
             return self._held[id(candidate[1])]
         if self._more is None:
             more, known = self.words, self.wanted
-            if self.net.size**self.net.length > ALL_WORDS:
+            if self.sampled:
                 more = probes(self.net, CONFIRMED, 2)
                 known = self.net.run(more)[0]
             self._more = more, known
         words, wanted = self._more
-        right = _share(candidate[1].run(self.net, words), wanted)
-        if right < 1.0:
-            self.near.append((right, *candidate))
-        self._held[id(candidate[1])] = right == 1.0
-        return right == 1.0
+        found = candidate[1].run(self.net, words)
+        right = bool((found == wanted).all())
+        if not right:
+            self._note(candidate, found, wanted)
+        self._held[id(candidate[1])] = right
+        return right
+
+    def best(self) -> Program | None:
+        """Return the program that reads best; of close ones what agrees beyond the trained length."""
+        ranked = sorted(self.exact, key=lambda item: item[1].cost)
+        held = next((c for c in ranked if self.holds(c)), None)
+        if held is None or held[1].cost <= CHEAP:
+            return None if held is None else held[1]
+        close = [c for c in ranked if c[1].cost <= held[1].cost + CLOSE and self.holds(c)]
+        if len(close) == 1:
+            return held[1]
+        length = self.net.length * 3 // 2
+        words = np.random.default_rng(3).integers(0, self.net.size, size=(BEYOND, length))
+        wanted = self.net.run(words)[0]
+        shares = [round(10 * _share(c[1].run(self.net, words), wanted)) for c in close]
+        return close[int(np.argmax(shares))][1]
 
     @property
     def settled(self) -> bool:
@@ -212,11 +238,20 @@ def _share(found: Ints, wanted: Ints) -> float:
     return float((found == wanted).all(axis=(1, 2)).mean())
 
 
-def _reason(far: Closing) -> str:
+def _reason(net: StepNetwork, far: Closing) -> str:
     reached = (
         f"; the machine did not close: {far.why}, {far.states} states so far" if far.why else ""
     )
-    return f"no window, recurrence, counter or machine answers as the network does{reached}"
+    share = net.astray / max(1, net.rounded)
+    blurred = (
+        f"; {100 * share:.0f} % of its outputs are not near an integer: is it trained, and is "
+        "--output round meant?"
+        if share > BLURRED
+        else ""
+    )
+    return (
+        f"no window, recurrence, counter or machine answers as the network does{reached}{blurred}"
+    )
 
 
 def probes(net: StepNetwork, count: int = SAMPLES, seed: int = 1) -> Ints:

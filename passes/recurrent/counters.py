@@ -34,8 +34,15 @@ MAX_LETTERS = 16
 MAX_CELLS = 1 << 14
 ROWS = 400
 BEAM = 64  # features that are tried in pairs
+BOUNDS: tuple[tuple[str, np.ufunc | None], ...] = (
+    ("", None),
+    ("min", np.minimum),
+    ("max", np.maximum),
+)
 DEAREST = 24  # expression of features
 GOOD = 10
+ENOUGH = 10  # programs of so many numbers that are found, and offered
+OFFERED = 4
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,11 @@ def counters(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> It
             program = _explained(net, some, letters, y, tolerance)
             if program is not None:
                 found.append(program)
-                if program.cost <= GOOD + 8 * size:
+                if program.cost <= GOOD or len(found) >= ENOUGH:
                     break
-        if found:
-            yield min(found, key=lambda program: program.cost)
+        yield from sorted(found, key=lambda program: program.cost)[:OFFERED]
+        if found and not tolerance:
+            return
 
 
 def _measured(net: StepNetwork, words: Ints, y: Ints, rng: np.random.Generator) -> list[_Known]:
@@ -84,11 +92,13 @@ def _measured(net: StepNetwork, words: Ints, y: Ints, rng: np.random.Generator) 
             for place in (0, 1)
         ]
         for some, values in zip(several, numbers(net, words, template, *parts), strict=True):
-            flat = np.ascontiguousarray(values).reshape(-1)
-            if flat.min() < flat.max():
+            for bound, fold in BOUNDS if template.bounded else BOUNDS[:1]:
+                seen = values if fold is None else fold(fold.accumulate(values, axis=1), 0)
+                flat = np.ascontiguousarray(seen).reshape(-1)
                 key = flat.tobytes()
-                if key not in found:
-                    found[key] = _Known(Feature(template, some), flat, _entropy(flat, kind))
+                if flat.min() < flat.max() and key not in found:
+                    feature = Feature(template, some, bound)
+                    found[key] = _Known(feature, flat, _entropy(flat, kind))
     return sorted(found.values(), key=lambda known: known.spread)
 
 
@@ -149,11 +159,27 @@ def _explained(
 
 def program_of(net: StepNetwork, some: Sequence[Feature], output: Expr) -> Registers:
     """Return the program of features: the output is an expression of them, then of the letter."""
+    bases = list(dict.fromkeys((f.template, f.conditions) for f in some))
+    bounds = [f for f in some if f.bound]
+    count = len(bases) + len(bounds)
+    updates = [Feature(*base).update(net, place, count) for place, base in enumerate(bases)]
+    names = [template.name for template, _ in bases]
+    for feature in bounds:
+        walk = updates[bases.index((feature.template, feature.conditions))]
+        join = build.minimum if feature.bound == "min" else build.maximum
+        names.append("lowest" if feature.bound == "min" else "highest")
+        updates.append(join([logic.Var(len(updates)), walk]))
+    places = [
+        len(bases) + bounds.index(f) if f.bound else bases.index((f.template, f.conditions))
+        for f in some
+    ]
+    letters = range(count, count + net.letters.shape[1])
+    read = {logic.Var(at): logic.Var(to) for at, to in enumerate([*places, *letters])}
     return Registers(
-        tuple(feature.template.name for feature in some),
-        tuple(feature.start(net) for feature in some),
-        tuple(feature.update(net, place, len(some)) for place, feature in enumerate(some)),
-        (output,),
+        tuple(names),
+        (*(Feature(*base).start(net) for base in bases), *(0 for _ in bounds)),
+        tuple(updates),
+        (logic.substitute(output, read),),
         max(feature.lags for feature in some),
         pad_of(net),
     )

@@ -43,6 +43,7 @@ class Template:
     name: str
     update: Expr
     start: int | None = 0  # None: the greatest letter
+    bounded: bool = False  # whether its least and greatest so far are of interest
 
     @property
     def conditions(self) -> int:
@@ -52,7 +53,7 @@ class Template:
 
 TEMPLATES = (
     Template("count", UP),
-    Template("level", build.linear([(1, C), (2, P)], -1)),
+    Template("level", build.linear([(1, C), (2, P)], -1), bounded=True),
     Template("run", build.select(P, build.linear([(1, C)], 1), ZERO)),
     Template("seen", build.minimum([UP, logic.Const(1)])),
     *(Template("count", build.minimum([UP, logic.Const(top)])) for top in (2, 3, 4, 5)),
@@ -69,13 +70,13 @@ TEMPLATES = (
     Template("lowest", build.minimum([C, X]), None),
     *(Template("highest", build.maximum([build.linear([(1, C)], -by), X])) for by in (1, 2, 3)),
     Template("last", build.select(P, X, C)),
-    Template("level", build.linear([(1, C), (1, P), (-1, Q)])),
+    Template("level", build.linear([(1, C), (1, P), (-1, Q)]), bounded=True),
     Template("level", build.maximum([build.linear([(1, C), (1, P), (-1, Q)]), ZERO])),
     Template("count", build.select(Q, ZERO, UP)),
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Condition:
     """A set of letters, or of pairs (letter, the one before), as a table over their numbers."""
 
@@ -101,10 +102,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Feature:
-    """A template with its conditions."""
+    """A template with its conditions; with `bound` the least or greatest it has been since 0."""
 
     template: Template
     conditions: tuple[Condition, ...]
+    bound: str = ""  # "", "min" or "max"
 
     @property
     def lags(self) -> int:

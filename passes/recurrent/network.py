@@ -29,6 +29,7 @@ Bools = NDArray[np.bool_]
 
 UNIT = 2.0**-53
 LARGEST = 2.0**62
+ASTRAY = 0.2  # from a tie: what is that far from any integer was hardly trained to be one
 MAX_LETTERS = 1 << 20
 
 SMOOTH = ("tanh", "sigmoid", "softmax")
@@ -82,6 +83,8 @@ class StepNetwork:
         self.smooth = any(op.code in SMOOTH for op in self.body.ops)
         self._check_softmax()
         self.letters = self._alphabet()
+        self.rounded = 0  # numbers rounded so far, and how many of them lay far from an integer
+        self.astray = 0
         for param in self.entry.results:
             if isinstance(element(param.type), Real) or len(dims(param.type)) != 1:
                 raise Declined(
@@ -339,6 +342,8 @@ def _mul(machine: _Machine, op: Op, a: Ball, b: Ball) -> Ball:
 
 def _round(machine: _Machine, op: Op, x: Ball) -> Ball:
     near = np.abs(x.mid - np.floor(x.mid) - 0.5)
+    machine.net.rounded += near.size
+    machine.net.astray += int((near < ASTRAY).sum())
     machine.unsure(~(near > x.rad + UNIT * np.abs(x.mid)))
     value = np.clip(np.nan_to_num(np.rint(x.mid)), -LARGEST, LARGEST)
     return Ball(value, np.zeros_like(value))

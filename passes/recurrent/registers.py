@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ddc.ir import INT, Module, Operand, Scalar
 from ddc.passes import logic
+from ddc.passes.logic.expr import with_operands
 from ddc.passes.minimise import lower_expression
 
 from .emit import Register, Words, Writer, range_of
@@ -70,12 +71,13 @@ class Registers:
         def body(names: Sequence[str]) -> tuple[list[Operand], list[Operand]]:
             types = {n: r.type for n, r in zip(names, registers, strict=True)}
             read = self._read(writer, types)
-            after = [
-                lower_expression(e, [*names, *read], writer.builder, types) for e in self.updates
-            ]
-            for value, register in zip(after, registers, strict=True):
-                if isinstance(value, str):
-                    types.setdefault(value, register.type)
+            after: list[Operand] = []
+            for update, register in zip(self.updates, registers, strict=True):
+                variables = [*names, *read, *after]
+                expr = _reusing(update, self.updates[: len(after)], len(names) + len(read))
+                after.append(lower_expression(expr, variables, writer.builder, types))
+                if isinstance(after[-1], str):
+                    types.setdefault(after[-1], register.type)
             return after, self._outputs(writer, after, types, read)
 
         return writer.scanned(registers, body, kinds)
@@ -130,6 +132,21 @@ class Registers:
 def _column(expr: Expr, columns: Sequence[Ints], rows: int) -> Ints:
     values = np.asarray(logic.evaluate(expr, columns)).astype(np.int64)
     return np.broadcast_to(values, (rows,))
+
+
+def _reusing(expr: Expr, known: Sequence[Expr], first: int) -> Expr:
+    """Return an expression in which what is known already is read, from variable `first` on."""
+    done: dict[Expr, Expr] = {}
+    for place, node in enumerate(known):
+        if not isinstance(node, logic.Var | logic.Const):
+            done.setdefault(node, logic.Var(first + place))
+    if expr in done:
+        return done[expr]
+    for node in logic.topological([expr]):
+        if node not in done:
+            operands = tuple(done[operand] for operand in node.operands)
+            done[node] = node if operands == node.operands else with_operands(node, operands)
+    return done[expr]
 
 
 def functional(rows: Ints, wanted: Ints, tolerance: float) -> tuple[Ints, Ints] | None:
