@@ -22,6 +22,7 @@ from .write import written
 FINISH = "roll,{minimise},fold,hoist,reduce-terms,fold,dce,generalise"
 
 CLEARLY = 2  # times the cost: no deeper search is asked for
+SEEN = 3  # positions at which states are told apart: with fewer, a note says so
 KEPT = 3  # machines of different readings that are written down
 
 
@@ -60,6 +61,11 @@ class Residual(Pass):
         if not best.stable:
             context.analyses["pinned", entry.name] = (
                 f"{machine.states} states after {layout.length} letters may be more after more letters"
+            )
+        elif len(machine.apart) < SEEN:
+            context.note(
+                f"what holds at every size rests on {len(machine.apart)} positions of "
+                f"{layout.length} letters: a network of another size would tell"
             )
         return program
 
