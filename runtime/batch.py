@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import Param, dims
+from ddc.ir import Param, Real, dims, element
 
 from .binding import Binding
 from .grid import aligned
@@ -35,6 +35,16 @@ class Scratch:
 
     def __init__(self) -> None:
         self.found: dict[object, NDArray[np.uint8]] = {}
+        self.targets: Arrays = ()
+
+    def target(self, number: int, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
+        """Return the array of a result: where it is wanted, if that stores it as it is."""
+        if number < len(self.targets):
+            wanted = self.targets[number]
+            if wanted.dtype == dtype and wanted.size == math.prod(shape):
+                if wanted.flags.c_contiguous:
+                    return wanted.reshape(shape)
+        return self.get(("target", number), shape, dtype)
 
     def get(self, key: object, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
         """Return an aligned array; what was in it is lost."""
@@ -47,7 +57,10 @@ class Scratch:
 
 
 class Engine(Protocol):
-    """One way to run a batch; `blocks` may overlap, `block` returns the results of one."""
+    """One way to run a batch; `blocks` may overlap, `block` returns the results of one.
+
+    Results may lie in the scratch memory's arrays; `scratch.target` gives where they are wanted.
+    """
 
     def blocks(self, rows: int) -> list[Block]:
         """Return blocks that cover all rows."""
@@ -75,10 +88,11 @@ def run(
     def work(number: int) -> None:
         scratch = Scratch()
         for first, count in blocks[number::threads]:
+            scratch.targets = [out[first : first + count] for out in outputs]
             made = engine.block([a[first : first + count] for a in inputs], first, count, scratch)
-            for out, part in zip(outputs, made):
-                target = out[first : first + count]
-                target[...] = part.reshape(target.shape)
+            for target, part in zip(scratch.targets, made):
+                if not np.may_share_memory(target, part):
+                    target[...] = part.reshape(target.shape)
             if progress is not None and number == 0:
                 progress(min(rows, first + count), rows)
 
@@ -132,7 +146,8 @@ class PackedEngine:
         unpacked: list[NDArray[Any]] = []
         place = made.ctypes.data
         for k, width in enumerate(kernel.made):
-            out = scratch.get(k, (rows, width))
+            lone = not isinstance(kernel, AutomatonRows)
+            out = scratch.target(k, (rows, width)) if lone else scratch.get(k, (rows, width))
             lanes.unpack(place, out)
             unpacked.append(out)
             place += depth * width * vector
@@ -156,6 +171,8 @@ class SingleEngine:
     def __init__(self, kernel: SingleKernel) -> None:
         self.kernel = kernel
         self.width = 4 * math.prod(kernel.shape)
+        scalar = element(kernel.param.type)
+        self.bounded = isinstance(scalar, Real) and (scalar.low, scalar.high) != (None, None)
 
     def blocks(self, rows: int) -> list[Block]:
         """Return blocks that the caches hold."""
@@ -163,9 +180,13 @@ class SingleEngine:
 
     def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
         """Return the results of rows."""
-        given = entries(self.kernel.param, inputs[0], "f64", single=True, first=first)
-        out = scratch.get("out", (rows,), self.kernel.result)
-        self.kernel.into(given, out)
+        param, given = self.kernel.param, inputs[0]
+        ready = given.dtype == np.float32 and given.flags.c_contiguous
+        if not ready or self.bounded:
+            given = entries(param, given, "f64", single=True, first=first)
+        out = scratch.target(0, (rows,), self.kernel.result)
+        if not self.kernel.into(given, out):
+            entries(param, given, "f64", single=True, first=first)  # it says where
         return [out]
 
 
@@ -184,7 +205,7 @@ class ColumnsEngine:
     def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
         """Return the results of rows."""
         given = checked(self.binding, self.params, inputs, first)
-        made = [scratch.get(k, (rows,), dtype) for k, dtype in enumerate(self.binding.outputs)]
+        made = [scratch.target(k, (rows,), dtype) for k, dtype in enumerate(self.binding.outputs)]
         sizes = dict.fromkeys(self.binding.kernel.sizes, rows)
         self.binding.run(sizes, given, made)
         return made
@@ -211,7 +232,7 @@ class RowsEngine:
         """Return the results of rows."""
         given = checked(self.binding, self.binding.function.params, inputs, first)
         made = [
-            scratch.get(k, (rows, *shape), dtype)
+            scratch.target(k, (rows, *shape), dtype)
             for k, (shape, dtype) in enumerate(zip(self.shapes, self.binding.outputs))
         ]
         self.binding.rows(rows, self.sizes, given, made)

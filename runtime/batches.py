@@ -49,6 +49,9 @@ class Batches:
         ]
         reals = [_is_real(r) for r in self.runner.module.entry.results]
         made = results.outputs([(count, *shape) for shape in shapes], wanted, out, reals)
+        given = [  # an input that lies where a result is written is read from a copy
+            a.copy() if any(np.may_share_memory(a, result) for result in made) else a for a in given
+        ]
         batch.run(engine, given, made, count, threads, progress)
         return made
 

@@ -114,7 +114,7 @@ class SingleKernel:
             self.result = np.dtype(np.uint8)
         store = ObjectCache.standard() if cache else None
         address, library = linked(code_of(text, chosen, 2, False, store), "run")
-        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64)
+        signature = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 2, ctypes.c_int64)
         self.call: Any = signature(address)
         self.library = library
 
@@ -130,27 +130,26 @@ class SingleKernel:
         """
         if x.dtype != np.float32 or x.shape[1:] != self.shape or x.ndim != len(self.shape) + 1:
             raise DdcError(f"%{self.param.name} takes rows of {self.param.type} as float32")
-        if bool(np.isnan(x).any()):
-            raise DdcError(f"%{self.param.name} holds nan, which is no {element(self.param.type)}")
         given, out = np.ascontiguousarray(x), np.empty(len(x), dtype=self.result)
-        self.into(given, out)
+        if not self.into(given, out):
+            raise DdcError(f"%{self.param.name} holds nan, which is no {element(self.param.type)}")
         return out
 
-    def into(self, x: NDArray[np.float32], out: NDArray[Any]) -> None:
-        """Write the results of contiguous rows that are known to be good."""
+    def into(self, x: NDArray[np.float32], out: NDArray[Any]) -> bool:
+        """Write the results of contiguous rows; return whether no number was NaN."""
         rows = len(x)
         if self.binding is not None:
             self.binding.call(rows, x.ctypes.data, out.ctypes.data)
-            return
+            return not bool(np.isnan(x).any())
         whole = rows - rows % self.block
-        if whole:
-            self.call(x.ctypes.data, out.ctypes.data, whole)
+        bad = bool(whole and self.call(x.ctypes.data, out.ctypes.data, whole))
         if whole < rows:  # the rest in a block of its own
             last = np.zeros((self.block, *x.shape[1:]), dtype=np.float32)
             last[: rows - whole] = x[whole:]
             made = np.empty(self.block, dtype=self.result)
-            self.call(last.ctypes.data, made.ctypes.data, self.block)
+            bad |= bool(self.call(last.ctypes.data, made.ctypes.data, self.block))
             out[whole:] = made[: rows - whole]
+        return not bad
 
 
 def has_exact_singles(module: Module, cpu: Cpu | None = None) -> bool:

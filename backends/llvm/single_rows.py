@@ -56,7 +56,7 @@ _Bit = tuple[int, int, bool] | str
 def threshold_kernel(module: Module) -> str | None:
     """Return `run(x, out, rows)` for rules on thresholds of one row of reals, None for others.
 
-    `rows` is a multiple of 64; the result is one byte a row.
+    `rows` is a multiple of 64; the result is one byte a row. It returns 0 where no feature was NaN.
     """
     entry = module.entry
     if len(entry.params) != 1 or len(entry.results) != 1 or entry.sizes:
@@ -76,12 +76,15 @@ def threshold_kernel(module: Module) -> str | None:
     layers = len(rules.cuts)
     words = w.alloca(f"[{layers * CHUNK} x i32]", "words")
     w.entry[-1] = w.entry[-1].replace("align 16", "align 64")
+    nans = w.alloca(f"i{count}", "nans")
+    w.line(f"store i{count} 0, ptr {nans}")
     with w.loop("0", "%rows", "chunk", str(CHUNK)) as chunk:
         with w.loop("0", str(CHUNK), "j") as j:
             row = w.let(f"add nsw i64 {chunk.var}, {j.var}")
             at = w.let(f"mul nsw i64 {row}, {count}")
             place = w.let(f"getelementptr inbounds float, ptr %x, i64 {at}")
             given = w.let(f"load <{count} x float>, ptr {place}, align 4", "features")
+            _note_nans(w, given, count, nans)
             for layer, cuts in enumerate(rules.cuts):
                 limits = vector([cuts.get(k, math.inf) for k in range(count)])
                 above = w.let(f"fcmp oge <{count} x float> {given}, {limits}")
@@ -104,10 +107,23 @@ def threshold_kernel(module: Module) -> str | None:
             row = w.let(f"add nsw i64 {chunk.var}, {k.var}")
             place = w.let(f"getelementptr inbounds i8, ptr %out, i64 {row}")
             w.line(f"store <{LANES} x i8> {bytes_}, ptr {place}, align 1")
-    w.line("ret void")
-    head = "define void @run(ptr noalias %x, ptr noalias %out, i64 %rows) #0 {"
+    _return_nans(w, count, nans)
+    head = "define i32 @run(ptr noalias %x, ptr noalias %out, i64 %rows) #0 {"
     count_bits = f"declare <{LANES} x i32> @llvm.ctpop.v{LANES}i32(<{LANES} x i32>)"
     return "\n".join([count_bits, head, w.text(), "}", ATTRIBUTES, ""])
+
+
+def _note_nans(w: Writer, given: str, count: int, nans: str) -> None:
+    """Add a look at a vector of singles: lanes that hold a NaN leave their bit."""
+    unordered = w.let(f"fcmp uno <{count} x float> {given}, {given}")
+    word = w.let(f"bitcast <{count} x i1> {unordered} to i{count}")
+    before = w.let(f"load i{count}, ptr {nans}")
+    w.line(f"store i{count} {w.let(f'or i{count} {before}, {word}')}, ptr {nans}")
+
+
+def _return_nans(w: Writer, count: int, nans: str) -> None:
+    any_ = w.let(f"icmp ne i{count} {w.let(f'load i{count}, ptr {nans}')}, 0")
+    w.line(f"ret i32 {w.let(f'zext i1 {any_} to i32')}")
 
 
 def _atoms(module: Module, array: str, rules: _Rules) -> dict[str, _Bit] | None:
@@ -231,6 +247,8 @@ def _logic(
 def curve_kernel(module: Module) -> str | None:
     """Return `run(x, out, count)` for one curve of a number, None for other programs.
 
+    It returns 0 where no number was NaN.
+
     At most sixteen knots, no transform.
     """
     entry = module.entry
@@ -249,16 +267,18 @@ def curve_kernel(module: Module) -> str | None:
     w = Writer()
     for name in ("x", "out", "count"):
         w.name(name)
+    nans = w.alloca(f"i{LANES}", "nans")
+    w.line(f"store i{LANES} 0, ptr {nans}")
     whole = w.let(f"and i64 %count, {-LANES}")
     with w.loop("0", whole, "k", str(LANES)) as fast:
-        _curve_vector(w, pairs, beyond == "linear", fast.var, None)
+        _note_nans(w, _curve_vector(w, pairs, beyond == "linear", fast.var, None), LANES, nans)
     with w.loop(whole, "%count", "k", str(LANES)) as rest:
         lanes = w.let(
             f"call <{LANES} x i1> @llvm.get.active.lane.mask.v{LANES}i1.i64"
             f"(i64 {rest.var}, i64 %count)"
         )
-        _curve_vector(w, pairs, beyond == "linear", rest.var, lanes)
-    w.line("ret void")
+        _note_nans(w, _curve_vector(w, pairs, beyond == "linear", rest.var, lanes), LANES, nans)
+    _return_nans(w, LANES, nans)
     type_ = f"<{LANES} x float>"
     declared = [
         f"declare {type_} @llvm.x86.avx512.permvar.sf.512({type_}, <{LANES} x i32>)",
@@ -266,13 +286,14 @@ def curve_kernel(module: Module) -> str | None:
         f"declare {type_} @llvm.masked.load.v{LANES}f32.p0(ptr, i32, <{LANES} x i1>, {type_})",
         f"declare void @llvm.masked.store.v{LANES}f32.p0({type_}, ptr, i32, <{LANES} x i1>)",
     ]
-    head = "define void @run(ptr noalias %x, ptr noalias %out, i64 %count) #0 {"
+    head = "define i32 @run(ptr noalias %x, ptr noalias %out, i64 %count) #0 {"
     return "\n".join([*declared, head, w.text(), "}", ATTRIBUTES, ""])
 
 
 def _curve_vector(
     w: Writer, pairs: Sequence[tuple[float, float]], linear: bool, at: str, lanes: str | None
-) -> None:
+) -> str:
+    """Add the heights of sixteen numbers; return the register of the numbers."""
     type_, ints = f"<{LANES} x float>", f"<{LANES} x i32>"
     places, heights = [p for p, _ in pairs], [h for _, h in pairs]
     slopes = [
@@ -319,3 +340,4 @@ def _curve_vector(
             f"call void @llvm.masked.store.v{LANES}f32.p0({type_} {height}, ptr {target}, i32 4,"
             f" <{LANES} x i1> {lanes})"
         )
+    return given

@@ -168,6 +168,26 @@ def test_results_go_where_they_are_wanted() -> None:
         Runner(ir.parse(SUMS))(np.zeros((3, 4), int), 1, dtype=np.uint8)
 
 
+def test_results_may_lie_where_the_input_lies() -> None:
+    runner = Runner(ir.parse(CURVE))
+    x = np.random.default_rng(1).uniform(-2, 5, 100_000)
+    expected = runner(x)
+    assert runner(x, out=x) is x and np.array_equal(x, expected)
+
+
+def test_one_array_holds_a_column_for_each_feature() -> None:
+    text = """\
+func @f(%a: int<0..9>, %b: int<0..9>) -> (%y: int) {
+  %y = sub %a, %b
+  return %y
+}"""
+    rows = np.random.default_rng(2).integers(0, 10, (500, 2))
+    assert np.array_equal(Runner(ir.parse(text))(rows), rows[:, 0] - rows[:, 1])
+    for bad in (rows[:, :1], rows[0], np.zeros((4, 3))):
+        with pytest.raises(ValueError):
+            Runner(ir.parse(text))(bad)
+
+
 def test_packed_rows_are_used_again() -> None:
     module = ir.parse(LOGIC)
     runner = Runner(module)
