@@ -11,10 +11,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.distilling import maxsat_tables, orientation_tables, provable, small
+from benchmarks.distilling import growth, kinds, maxsat_tables, orientation_tables, provable, small
 from benchmarks.distilling.common import report
 
 SECTIONS = {
+    "kinds": kinds.run,
+    "growth": growth.run,
     "small": small.run,
     "orientation": orientation_tables.run,
     "maxsat": maxsat_tables.run,
