@@ -39,10 +39,11 @@ def run(function: str, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("ddc: interrupted; nothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except MemoryError:
-        print("ddc: error: out of memory", file=sys.stderr)
-        return EXIT_BAD_INPUT
     except Exception as error:  # noqa: BLE001  a bug is reported, not shown as a traceback
+        # A pass that runs out of memory raises an error of its own because of that.
+        if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+            print("ddc: error: out of memory", file=sys.stderr)
+            return EXIT_BAD_INPUT
         where = _write_reproducer(error, getattr(options, "crash_reproducer", None))
         line = printable(f"{type(error).__name__}: {error}".splitlines()[0])
         print(f"ddc: internal error: {line}; a reproducer is in {where}", file=sys.stderr)

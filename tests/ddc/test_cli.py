@@ -256,6 +256,18 @@ def test_more_values_than_can_be_listed(tmp_path: Path, capsys: pytest.CaptureFi
     assert "1000000 values, more than the 65536" in line
 
 
+def test_no_memory_is_no_bug(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ddc.passes.minimise.Minimise.run", exhausted)
+    assert refused(capsys, RULE30, "-o", "x.py") == "ddc: error: out of memory\n"
+    assert os.listdir(tmp_path) == []
+
+
 def test_ir_errors_have_carets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = _written(
         tmp_path / "bad.ddc",
