@@ -1,8 +1,12 @@
 """Scans of the plain style: a comprehension that assigns its states, else a loop of statements."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ddc.ir import (
+    Block,
     Missing,
     Op,
     Real,
@@ -12,7 +16,7 @@ from ddc.ir import (
 )
 
 from .running import Running, assigned
-from .states import replaced
+from .states import replaced, together
 from .text import (
     ATOM,
     TERNARY,
@@ -98,7 +102,8 @@ class Scans(Walks):
         self.replacing |= replaced(op, states, self.usage)
         heads, _, walked = self.heads(op)
         with writer.indented(f"{heads[0]}:"):
-            yields = self.body(op.body, walked, writer)
+            block = self._moved_on(op, states, walked, writer)
+            yields = self.body(block, walked, writer)
             for k, name in outputs.items():
                 entry = self.yielded(op, k, yields[k])
                 writer.line(f"{name}.append({entry.text})")
@@ -109,6 +114,26 @@ class Scans(Walks):
                 self.intervals[result] = None
             else:
                 self.values[result] = self.values[op.states[k - count].name]
+
+    def _moved_on(self, op: Op, states: Sequence[str], walked: set[str], writer: Writer) -> Block:
+        """Assign the next values of states that need each other; return what is left of the body."""
+        assert op.body is not None
+        scalars = not any(dims(s.type) for s in op.states)
+        places, steps = together(op, self.replacing, self.usage) if scalars else ([], [])
+        if not places:
+            return op.body
+        self.held = {str(op.body.nexts[k]): None for k in places}
+        first = tuple(inner for inner in steps if not walked.intersection(inner.results))
+        self.block(replace(op.body, ops=first, yields=(), nexts=()), writer)
+        held, self.held = self.held, {}
+        values = [(k, held[str(op.body.nexts[k])]) for k in places]
+        texts = [self.next_value(op, k, v).at(TERNARY) for k, v in values if v is not None]
+        names = [states[k] for k in places]
+        writer.line(f"{', '.join(names)} = {', '.join(texts)}")
+        for k, name in zip(places, names):
+            self.values[str(op.body.nexts[k])] = self.state_value("", op.states[k].type, name)
+        rest = tuple(inner for inner in op.body.ops if inner not in steps)
+        return replace(op.body, ops=rest)
 
     def initial(self, op: Op, position: int) -> Expr:
         """Return how a state starts."""

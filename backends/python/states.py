@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ddc.ir import Op, dims, operands_of, walk
 
@@ -35,3 +35,35 @@ def replaced(op: Op, locals_: Sequence[str], usage: Usage) -> dict[str, str]:
         if name == value and isinstance(value, str) and name != state.name:
             found[value] = local
     return found
+
+
+def together(op: Op, alone: Mapping[str, str], usage: Usage) -> tuple[list[int], list[Op]]:
+    """Return the states that one assignment moves on, with the ops that lead to their next values.
+
+    `a, b = b, a + b`: nothing but their next values reads the old ones, and these read no other state.
+    `alone` are the next values that are written over their state in place.
+    """
+    assert op.body is not None
+    made = {inner.result: inner for inner in op.body.ops if inner.body is None}
+    places = [
+        k for k, value in enumerate(op.body.nexts) if str(value) in made and str(value) not in alone
+    ]
+    following = [str(op.body.nexts[k]) for k in places]
+    own, others = {op.states[k].name for k in places}, {s.name for s in op.states}
+    if len(places) < 2 or len(set(following)) < len(following):
+        return [], []
+    needed, stack = set[str](), list(following)
+    while stack:
+        name = stack.pop()
+        if name in made and name not in needed:
+            needed.add(name)
+            stack += [o for o in operands_of(made[name]) if isinstance(o, str)]
+    steps = [inner for inner in op.body.ops if inner.body is None and inner.result in needed]
+    read = {o for inner in steps for o in operands_of(inner)}
+    elsewhere = [*op.body.yields, *op.body.nexts]
+    elsewhere += [o for inner in walk(op.body) if inner not in steps for o in operands_of(inner)]
+    single = all(
+        usage.count[i.result] == 1 or i.code == "load" for i in steps if i.result not in following
+    )
+    apart = not read & set(following) and not read & (others - own) and not own & set(elsewhere)
+    return (places, steps) if single and apart and not needed & set(alone) else ([], [])

@@ -126,6 +126,7 @@ class Values:
         self.values: dict[str, Expr] = {}
         self.intervals: dict[str, Interval] = {}
         self.running: Running | None = None
+        self.held: dict[str, Expr | None] = {}  # next values that are assigned together
         self.repeated = 0  # entries of arrays that stand in an expression more than once
         self.returned = {  # results of the function, by value, that nothing converts
             o: r.type
@@ -221,6 +222,9 @@ class Values:
         """
         count = self.usage.count[name]
         if count == 0:
+            return
+        if name in self.held:
+            self.held[name] = value
             return
         if self.running is not None and name in self.running.states:
             self.running.found[name] = value

@@ -1,5 +1,7 @@
 """Loops of the plain style: over numbers, or over the entries, rows and columns of arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -150,6 +150,26 @@ func @f<T>(%a: bit[T]) -> (%y: int[T]) {
         "",
         [(1,), (2,), (9,)],
     ),
+    "states that need each other": (
+        """
+func @f<T>(%a: int<-3..3>[T]) -> (%y: int[T], %z: int[T]) {
+  %y, %z, %p, %q, %r = scan %t in 0..T with (%u: int = 1, %v: int = 2, %w: int = 0) {
+    %x = load %a[%t]
+    %s = add %v, %x
+    %n = sub %s, %u
+    %m = sub %u, %v
+    %o = add %w, %n
+    %e = mul %m, %o
+    next %n, %m, %o
+    yield %o, %e
+  }
+  return %y, %z
+}
+""",
+        "u, v = v + x - u, u - v",
+        "u, v = v + x - u, u - v",
+        [(1,), (2,), (9,)],
+    ),
     "skipped states": (
         """
 func @f<T>(%a: bit[T]) -> (%y: int[T]) {
