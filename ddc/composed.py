@@ -134,6 +134,12 @@ def _answers(
     """Return which rows differ, the program's answers and the network's."""
     rows = len(next(iter(inputs.values())))
     (mine,) = run_batch(program, inputs)
+    shape = [dim.const for dim in dims(network.entry.results[0].type)]
+    if list(mine.shape[1:]) != shape:
+        raise MismatchError(
+            f"the program differs from the network in its result: it has shape "
+            f"{list(mine.shape[1:])}, the network's has {shape}"
+        )
     if mine.dtype.kind == "f":
         (theirs,) = run_batch(network, inputs)
         wrong = ~np.isclose(mine, theirs, rtol=TOLERANCE, atol=TOLERANCE)

@@ -102,7 +102,8 @@ def _orientation(path: Path, n: int) -> list[Layer]:
     second[:, n:] = n - 1.0
     second[units, units // n] = 1
     second[units, n + units % n] = -1
-    last = np.kron(np.eye(2), np.ones((n, 1)))
+    last = np.zeros((2 * n, 2))
+    last[:n, 0] = last[n:, 1] = 1
     bias = np.full(2 * n, -float(n * (n - 1)))
     layers: list[Layer] = [(first, np.zeros(n * n)), (second, bias), (last, np.zeros(2))]
     write_layers(path, layers, ["sign", "sign", "linear"], f"image: bit[{n}, {n}]", "argmax")

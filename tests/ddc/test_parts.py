@@ -16,7 +16,7 @@ from benchmarks.networks import Layer, write_layers
 from benchmarks.tasks import maxsat
 from ddc import driver
 from ddc.frontend.source import read_program
-from ddc.ir import MismatchError, Module, Op
+from ddc.ir import DdcError, MismatchError, Module, Op
 from ddc.ir.interpreter import run_batch
 from ddc.options import Options
 from ddc.passes import Context
@@ -111,3 +111,13 @@ def test_verify_says_proved_or_gives_an_input(tmp_path: Path) -> None:
     bad.write_text(text.replace("20.0", "19.0"))
     with pytest.raises(MismatchError, match="differs from the network for formula"):
         driver.verify_program(str(path), str(bad), Options())
+
+
+def test_networks_of_different_tasks_are_no_sizes(tmp_path: Path) -> None:
+    """A window has fewer results than inputs, a suffix as many: one line says so."""
+    paths: list[Path] = []
+    for name in ("window, noisy", "suffix, noisy"):
+        path = kind(tmp_path, name)
+        paths.append(path.rename(tmp_path / f"net{len(paths)}.pt"))
+    with pytest.raises(DdcError, match="no simple expression of the size|differ"):
+        driver.compile_models([str(p) for p in paths], Options())
