@@ -125,10 +125,9 @@ def _convert(name: str, key: str, text: str, default: object) -> object:
             raise UsageError(f"{name}: {key} is true or false, not {text!r}")
         return text == "true"
     if isinstance(default, int):
-        try:
-            return int(text)
-        except ValueError:
-            raise UsageError(f"{name}: {key} is a number, not {text!r}") from None
+        if not re.fullmatch("[0-9]{1,4}", text):
+            raise UsageError(f"{name}: {key} is a number from 0 to 9999, not {text!r}")
+        return int(text)
     return text
 
 

@@ -321,6 +321,9 @@ def test_an_unknown_processor(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no pass 'nonsense'" in refused(capsys, RULE30, "-p", "nonsense", code=2)
     assert "one MODEL" in refused(capsys, RULE30, RULE30, "--emit", "ir", code=2)
+    for number in ("-1", "x", "10000", ""):
+        pipeline = f"tabulate{{max-inputs={number}}}"
+        assert "from 0 to 9999" in refused(capsys, RULE30, "-p", pipeline, code=2)
     assert "has no option 'x'" in refused(capsys, RULE30, "-p", "roll{x=1}", code=2)
     for name in ("import", "len", "a b", "_x", "x" * 41):
         assert "cannot be" in refused(capsys, RULE30, "--name", name, code=2)

@@ -34,7 +34,7 @@ def test_pipeline_text_round_trips() -> None:
     [
         ("nonsense", "there is no pass 'nonsense'; `ddc passes` lists them"),
         ("fold{x=1}", "the pass 'fold' has no option 'x'"),
-        ("minimise{max-vars=many}", "minimise: max-vars is a number, not 'many'"),
+        ("minimise{max-vars=many}", "minimise: max-vars is a number from 0 to 9999, not 'many'"),
         ("minimise{max-vars}", "minimise: an option is written key=value, not 'max-vars'"),
         ("fold;dce", "cannot read the pipeline from 'fold;dce'"),
     ],
