@@ -24,7 +24,7 @@ from .recurrent_tasks import TASKS
 from .spine import report
 
 FOLDER = Path(__file__).parents[1] / "examples" / "recurrent"
-SECONDS = 10.0
+SECONDS = 3.0
 HEAD = "| task | T | proved for | argument | cells | differs on | s |"
 
 

@@ -128,7 +128,7 @@ def _compile_parser() -> argparse.ArgumentParser:
         metavar="TOL",
         help="take weights within TOL of small integers as those; compared with the network as it is",
     )
-    _proof_options(parser, 3.0)
+    _proof_options(parser, 2.0)
     _signature_options(parser)
     _look_inside_options(parser)
     _progress_options(parser)

@@ -33,7 +33,7 @@ class Options:
     require: str | None = None
     allow_inexact: bool = False
     snap: float | None = None
-    proof_seconds: float = 3.0
+    proof_seconds: float = 2.0
     passes: str | None = None
     factory: str | None = None
     trust: bool = False

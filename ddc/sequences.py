@@ -126,6 +126,8 @@ def _prove(
     judge = _Judge(net)
     wrong, seen = 0, 0
     shortest: Ints | None = None
+    if outcome.word is not None and len(outcome.word) <= net.length:
+        shortest = outcome.word
     blocks = _all(net, judge) if total <= EXHAUSTIVE else _samples(net, judge)
     for words, wanted in blocks:
         off = (_answers(program, net, words) != wanted).any(axis=2)

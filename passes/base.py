@@ -31,7 +31,7 @@ class Context:
     progress: Progress | None = None
     signature: tuple[Param, ...] = ()
     allow_inexact: bool = False
-    proof_seconds: float = 3.0
+    proof_seconds: float = 2.0
 
     def note(self, text: str) -> None:
         """Remember a remark, once."""

@@ -314,7 +314,9 @@ class _Worst:
         for length in range(1, LONGEST + 1):
             worst = max(*top, *(-b for b in bottom))
             if 2 * worst >= scale:
-                return Outcome(False, length - 1, self._word(top, bottom), "worst case", length)
+                # At exactly a half rounding may still go the right way.
+                word = self._word(top, bottom) if 2 * worst > scale else None
+                return Outcome(False, length - 1, word, "worst case", length)
             if budget.left < 0:
                 return Outcome(False, length, None, "worst case", length)
             if length % TAILS == 0 and not any(scaled.rows[:, self.hidden :].ravel()):
