@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from ddc.backends.lowering.logic import cone
 from ddc.backends.lowering.stencil import Offset, Stencil
 from ddc.ir.equivalence.gates import Gates
 
@@ -144,7 +145,7 @@ def columns(gates: Gates, outputs: Sequence[int]) -> str:
 
     Column k of the inputs begins `k * stride` vectors after `inputs`; outputs likewise.
     """
-    numbers = sorted(gates.left[n] for n in _cone(gates, outputs) if gates.kind[n] == "variable")
+    numbers = sorted(gates.left[n] for n in cone(gates, outputs) if gates.kind[n] == "variable")
     names = {number: f"x{number}" for number in numbers}
     lines, values = network(gates, outputs, names)
     body = [f"const Lanes x{n} = inputs[{n} * stride + v];" for n in numbers]
@@ -184,7 +185,7 @@ def network(
 
     `names` gives the C names of the variables by number. What is used once is written in place.
     """
-    nodes = _cone(gates, outputs)
+    nodes = cone(gates, outputs)
     uses = dict.fromkeys(nodes, 0)
     for node in nodes:
         for signal in _operands(gates, node):
@@ -230,15 +231,3 @@ def _operands(gates: Gates, node: int) -> tuple[int, ...]:
     if gates.kind[node] in SYMBOLS:
         return gates.left[node], gates.right[node]
     return ()
-
-
-def _cone(gates: Gates, outputs: Sequence[int]) -> list[int]:
-    """Return the nodes that outputs depend on, operands first."""
-    wanted: set[int] = set()
-    stack = [signal >> 1 for signal in outputs]
-    while stack:
-        node = stack.pop()
-        if node not in wanted:
-            wanted.add(node)
-            stack += [signal >> 1 for signal in _operands(gates, node)]
-    return sorted(wanted)

@@ -1,118 +1,18 @@
-"""Kernels for finite automata, as LLVM assembly.
+"""Kernels for many sequences of bits through a finite automaton, and for long additions.
 
-One sequence: the next states of a symbol are 6-bit fields of one word, and the state is a shift
-("shift-based DFA", Langdale 2018 and Mytkowicz, Musuvathi and Schulte, ASPLOS 2014). Many
-sequences with bits as symbols: states are bit planes, a step is logic on vectors.
+States are bit planes, and a step is logic on vectors; `sequence` has the kernels for one sequence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ddc.backends.lowering.machine import Machine, widths
 from ddc.ir.equivalence.gates import Gates
 
 from .bits import TERNARY, cone, emit_gates, emit_recipe, vector_type
 from .luts import recipe
-from .text import Writer, data
-
-FIELD = 6  # bits of a state in a word
-SHIFT_STATES = 64 // FIELD
-UNROLL = 8
-
-
-def sequence_kernel(machine: Machine, outputs: Sequence[int]) -> str:
-    """Return `run(inputs..., outputs..., count) -> state` over bytes that are digits of symbols.
-
-    `outputs` are the yields that are written, as bytes that hold their place among the sorted
-    values of that yield. Values outside the alphabet read inside the tables all the same.
-    """
-    w = Writer()
-    sizes = [len(values) for _, values in machine.inputs]
-    total = 1 << sum(widths(range(n)) for n in sizes)
-    names = [f"ptr noalias %in{k}" for k in range(len(sizes))]
-    names += [f"ptr noalias %out{k}" for k in outputs]
-    globals_ = [_table("next", _words(machine, machine.following, total))]
-    for k in outputs:
-        globals_.append(_table(f"put{k}", _words(machine, _ranked(machine.outputs[k]), total, 1)))
-
-    def step(state: str, at: str) -> str:
-        symbol = "0"
-        for k, size in enumerate(sizes):
-            place = w.let(f"getelementptr inbounds i8, ptr %in{k}, i64 {at}")
-            byte = w.let(f"load i8, ptr {place}, align 1", "x")
-            wide = w.let(f"zext i8 {byte} to i64")
-            bits = widths(range(size))
-            wide = w.let(f"and i64 {wide}, {(1 << bits) - 1}")
-            if symbol != "0":
-                symbol = w.let(f"shl i64 {symbol}, {bits}")
-            symbol = wide if symbol == "0" else w.let(f"or i64 {symbol}, {wide}")
-        for k in outputs:
-            place = w.let(f"getelementptr inbounds i64, ptr @put{k}, i64 {symbol}")
-            row = w.let(f"load i64, ptr {place}, align 8")
-            value = w.let(f"and i64 {w.let(f'lshr i64 {row}, {state}')}, {(1 << FIELD) - 1}")
-            byte = w.let(f"trunc i64 {value} to i8")
-            place = w.let(f"getelementptr inbounds i8, ptr %out{k}, i64 {at}")
-            w.line(f"store i8 {byte}, ptr {place}, align 1")
-        place = w.let(f"getelementptr inbounds i64, ptr @next, i64 {symbol}")
-        row = w.let(f"load i64, ptr {place}, align 8")
-        return w.let(f"and i64 {w.let(f'lshr i64 {row}, {state}')}, {(1 << FIELD) - 1}", "state")
-
-    whole = w.let(f"and i64 %count, {-UNROLL}")
-    with w.loop("%from", whole, "t", str(UNROLL), [("i64", "%start", "state")]) as fast:
-        state = fast.values[0]
-        for k in range(UNROLL):
-            state = step(state, fast.var if k == 0 else w.let(f"add nsw i64 {fast.var}, {k}"))
-        fast.nexts = [state]
-    with w.loop(whole, "%count", "t", carried=[("i64", fast.finals[0], "state")]) as rest:
-        rest.nexts = [step(rest.values[0], rest.var)]
-    w.line(f"ret i64 {rest.finals[0]}")
-    shown = ", ".join([*names, "i64 %from", "i64 %count", "i64 %start"])
-    return "\n".join(
-        [
-            *globals_,
-            f"define i64 @run({shown}) #0 {{",
-            w.text(),
-            "}",
-            "attributes #0 = { nounwind }",
-            "",
-        ]
-    )
-
-
-def _ranked(outputs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return outputs as places among their sorted values."""
-    order = {v: k for k, v in enumerate(sorted({v for row in outputs for v in row}))}
-    return [[order[v] for v in row] for row in outputs]
-
-
-def _words(
-    machine: Machine, table: Sequence[Sequence[int]], total: int, scale: int = FIELD
-) -> list[int]:
-    """Return for each symbol the entries of all states, in fields of one word."""
-    sizes = [len(values) for _, values in machine.inputs]
-    words: list[int] = []
-    for padded in range(total):
-        digits: list[int] = []
-        rest = padded
-        for size in reversed(sizes):
-            bits = widths(range(size))
-            digits.append(min(rest & ((1 << bits) - 1), size - 1))
-            rest >>= bits
-        symbol = 0
-        for size, digit in zip(sizes, reversed(digits)):
-            symbol = symbol * size + digit
-        words.append(
-            sum(row[symbol] * scale << (FIELD * s) for s, row in enumerate(table)) & ((1 << 64) - 1)
-        )
-    return words
-
-
-def _table(name: str, words: Sequence[int]) -> str:
-    raw = np.array(words, dtype=np.uint64).tobytes()
-    return f"@{name} = private unnamed_addr constant [{len(raw)} x i8] {data(raw)}, align 64"
+from .text import Writer
 
 
 def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ddc.backends.lowering.logic import cone
 from ddc.ir.equivalence.gates import Gates
 
 from .luts import Recipe
@@ -18,20 +19,6 @@ def vector_type(lanes: int) -> str:
 def all_ones(lanes: int) -> str:
     """Return a vector of ones."""
     return "-1" if lanes == 64 else "splat (i64 -1)"
-
-
-def cone(gates: Gates, outputs: Sequence[int]) -> list[int]:
-    """Return the nodes that outputs depend on, operands first."""
-    wanted: set[int] = set()
-    stack = [signal >> 1 for signal in outputs]
-    while stack:
-        node = stack.pop()
-        if node in wanted:
-            continue
-        wanted.add(node)
-        if gates.kind[node] in ("and", "xor"):
-            stack += [gates.left[node] >> 1, gates.right[node] >> 1]
-    return sorted(wanted)
 
 
 TERNARY = "declare <8 x i64> @llvm.x86.avx512.pternlog.q.512(<8 x i64>, <8 x i64>, <8 x i64>, i32)"
@@ -92,3 +79,6 @@ def emit_recipe(
             known[key] = writer.let(text, "lut")
         registers[step.name] = known[key]
     return registers[steps.result]
+
+
+__all__ = ["TERNARY", "all_ones", "cone", "emit_gates", "emit_recipe", "vector_type"]

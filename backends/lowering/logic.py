@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ddc.ir import Module, element, is_bit
 from ddc.ir.equivalence.circuit import Circuit, TooLargeError, UnsupportedError
 from ddc.ir.equivalence.gates import Gates, TooManyGatesError
@@ -26,3 +28,17 @@ def logic_of(module: Module) -> tuple[Gates, list[int]] | None:
     except (UnsupportedError, TooLargeError, NotLoweredError, TooManyGatesError):
         return None
     return gates, [p[0] for p in planes]
+
+
+def cone(gates: Gates, outputs: Sequence[int]) -> list[int]:
+    """Return the nodes that outputs depend on, operands first."""
+    wanted: set[int] = set()
+    stack = [signal >> 1 for signal in outputs]
+    while stack:
+        node = stack.pop()
+        if node in wanted:
+            continue
+        wanted.add(node)
+        if gates.kind[node] in ("and", "xor"):
+            stack += [gates.left[node] >> 1, gates.right[node] >> 1]
+    return sorted(wanted)
