@@ -25,6 +25,7 @@ MAX_LETTERS = 128
 MAX_FLUSHED = 3  # outputs after the last letter, such as the carry of a sum
 MAX_FINAL = 4
 MAX_CASES = 1 << 22
+MIN_CASES = 16  # of one answer for the whole word: fewer make a formula, and no machine
 
 
 # `blocks * length + shift`: a place that follows the length of the words.
@@ -115,6 +116,8 @@ def layouts(family: Family) -> Iterator[Layout]:
         if size > MAX_LETTERS or size**length > MAX_CASES:
             continue
         for placed in _placed(family, length):
+            if not placed.steps and size**length < MIN_CASES:
+                continue
             for backward in (False, True):
                 yield Layout(length, columns, scalars, backward, placed)
 
