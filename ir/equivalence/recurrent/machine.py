@@ -79,6 +79,8 @@ class StepProgram:
             windows.append(window[:, 1:])
             at += depth
         found = [np.asarray(v) for v in run_batch(self.module, given)]
+        if any(v.dtype.kind not in "biuO" for v in found):
+            raise NoSteps("a result or a register that is not a whole number")
         if any(
             v.dtype == object and v.size and max(abs(int(w)) for w in v.ravel()) > LARGEST
             for v in found

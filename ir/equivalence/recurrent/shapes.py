@@ -54,6 +54,8 @@ class Shape:
 
 def shapes(steps: Steps, count: int) -> list[Shape]:
     """Return shapes for `count` states (and one more for all others), most promising first."""
+    if not len(steps.hidden):
+        return []
     hidden = steps.hidden.shape[1]
     spread: Floats = np.maximum(steps.hidden.std(axis=0), 1e-6 * (1 + np.abs(steps.hidden).max()))
     plain = np.tile(np.eye(hidden), (count + 1, 1, 1))

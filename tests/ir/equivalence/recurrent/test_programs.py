@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 
 from ddc.ir import Module
-from ddc.ir.equivalence.recurrent import Budget, last_results, same_steps
+from ddc.ir.equivalence.recurrent import Budget, NoSteps, last_results, same_steps
 from ddc.ir.interpreter import run_batch
 
 from .cells import PARITY, mapped, scan
@@ -61,6 +62,13 @@ def _words(longest: int) -> list[tuple[int, ...]]:
 
 def _last(program: Module, word: tuple[int, ...]) -> int:
     return int(run_batch(program, {"x": np.array([word])})[0][0, -1])
+
+
+def test_real_results_are_not_compared_as_ints() -> None:
+    halves = mapped("    %a = load %x[%i]\n    %b = mul %a, 0.5\n    yield %b", result="real")
+    zeros = mapped("    %a = load %x[%i]\n    %b = mul %a, 0.25\n    yield %b", result="real")
+    with pytest.raises(NoSteps):
+        same_steps(halves, zeros, BITS, Budget())
 
 
 def test_a_difference_far_out() -> None:
