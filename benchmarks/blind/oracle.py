@@ -51,4 +51,5 @@ class Oracle(StepNetwork):
 
     def exact(self, word: Ints) -> Ints:
         """Return what the definition says for one word."""
-        return self.run(word[None])[0][0]
+        found: Ints = self.run(word[None])[0][0]
+        return found

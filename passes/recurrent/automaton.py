@@ -75,7 +75,7 @@ class Encoded:
     def cost(self) -> int:
         """The cost of the arithmetic, or of the table."""
         table = TABLE + self.machine.next.size * (1 + self.machine.out.shape[2]) * 3 // 2
-        return min(self.coding.cost, table)
+        return min(self.coding.cost, int(table))
 
     def run(self, net: StepNetwork, words: Ints) -> Ints:
         """Return the outputs for words [rows, steps]: [rows, steps, outputs]."""
@@ -93,9 +93,13 @@ class Tabled:
     window: Window
     net: StepNetwork
 
-    @cached_property
+    @property
     def cost(self) -> int:
         """The cost of the expressions that equal the tables."""
+        return self._cost
+
+    @cached_property
+    def _cost(self) -> int:
         if self.window.values.size > LARGE_TABLE:
             return DEAR
         levels = tuple(axis for _ in range(self.window.steps) for axis in self.net.axes)

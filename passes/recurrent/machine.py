@@ -139,8 +139,8 @@ def _majority(
             if not len(known):
                 return None
             nexts[state, letter] = np.bincount(known).argmax()
-            said, count = np.unique(given[rows], axis=0, return_counts=True)
-            answers[state, letter] = said[count.argmax()]
+            said, often = np.unique(given[rows], axis=0, return_counts=True)
+            answers[state, letter] = said[often.argmax()]
     return Mealy(nexts, answers)
 
 

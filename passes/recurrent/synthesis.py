@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -132,11 +133,11 @@ def _remainder(columns: list[Ints], target: Ints) -> Expr | None:
 def _grown(columns: list[Ints], target: Ints) -> _Bank:
     bank = _Bank(np.ones(len(target), dtype=bool))
     for place, column in enumerate(columns):
-        bank.add(column.astype(np.int64), 1, lambda place=place: logic.Var(place))
+        bank.add(column.astype(np.int64), 1, partial(logic.Var, place))
     plain = len(bank.rows)
     for value in _constants(columns, target):
         values = np.full(len(target), value, dtype=np.int64)
-        bank.add(values, 1, lambda value=value: logic.Const(value))
+        bank.add(values, 1, partial(logic.Const, value))
     atoms = len(bank.rows)
     for row in range(plain):
         _unary(bank, row)
@@ -170,9 +171,13 @@ def _unary(bank: _Bank, row: int) -> None:
         bank.add(1 - values, cost + 1, lambda: build.invert(maker()))
         return
     for by in range(2, min(int(np.ptp(values)) + 1, 6)):
-        bank.add(values % by, cost + 2, lambda by=by: build.modulo(maker(), by))
-        bank.add(values // by, cost + 3, lambda by=by: build.quotient(maker(), by))
+        bank.add(values % by, cost + 2, partial(_divided, build.modulo, maker, by))
+        bank.add(values // by, cost + 3, partial(_divided, build.quotient, maker, by))
     bank.add(2 * values, cost + 3, lambda: build.linear([(2, maker())]))
+
+
+def _divided(how: Callable[[Expr, int], Expr], maker: Callable[[], Expr], by: int) -> Expr:
+    return how(maker(), by)
 
 
 def _negative(expr: Expr) -> Expr:

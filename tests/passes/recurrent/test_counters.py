@@ -25,17 +25,20 @@ def least(walk: Ints) -> Ints:
 
 def majority(x: Ints) -> Ints:
     counts = np.cumsum(x[:, :, None] == np.arange(3), axis=1)
-    return counts.argmax(axis=2)
+    most: Ints = counts.argmax(axis=2)
+    return most
 
 
 def rarest(x: Ints) -> Ints:
     counts = np.cumsum(x[:, :, None] == np.arange(3), axis=1)
-    return counts.argmin(axis=2)
+    fewest: Ints = counts.argmin(axis=2)
+    return fewest
 
 
 def balanced(x: Ints) -> Ints:
     depth = np.cumsum(1 - 2 * x, axis=1)
-    return ((depth == 0) & (least(depth) == 0)).astype(np.int64)
+    closed: Ints = ((depth == 0) & (least(depth) == 0)).astype(np.int64)
+    return closed
 
 
 def rises(x: Ints) -> Ints:
