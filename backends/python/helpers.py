@@ -202,13 +202,10 @@ def _product(values):
     "_curve": _helper('''
 def _curve(x, knots, scale=float):
     """Return the height at x of the line through the knots, straight over scale(x), flat outside."""
-    passed = sum(place <= x for place, _ in knots)
-    if x != x:
-        return x
-    if passed in (0, len(knots)):
-        return knots[-1 if passed else 0][1]
-    (x0, y0), (x1, y1) = knots[passed - 1 : passed + 1]
-    return y0 + (y1 - y0) / (scale(x1) - scale(x0)) * (scale(x) - scale(x0))
+    for (x0, y0), (x1, y1) in zip(knots, knots[1:]):
+        if x0 <= x < x1:
+            return y0 + (y1 - y0) / (scale(x1) - scale(x0)) * (scale(x) - scale(x0))
+    return knots[0][1] if x < knots[0][0] else knots[-1][1] if x == x else x
 '''),
     "_curve_beyond": _helper(
         '''
