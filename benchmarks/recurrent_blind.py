@@ -1,4 +1,5 @@
-"""Tasks that nobody saw: python -m benchmarks.recurrent_blind [oracle SEED COUNT | train FOLDER [NUMBER ...] | FOLDER]
+"""Tasks that nobody saw: python -m benchmarks.recurrent_blind [oracle SEED COUNT | train FOLDER [NUMBER ...] |
+FOLDER [NUMBER ...]]
 
 `oracle SEED COUNT` searches programs for COUNT tasks of each kind behind networks that are never wrong: how
 the search was developed (seeds below 100). `train FOLDER` draws 24 tasks with the seed kept for the report,
@@ -109,14 +110,16 @@ def _trained(task: Drawn) -> Any:
 # ---------------------------------------------------------------- the report
 
 
-def report(folder: Path) -> None:
-    """Compile every network and compare its program with the definition."""
+def report(folder: Path, chosen: list[int]) -> None:
+    """Compile every network, or some, and compare its program with the definition."""
     print(
         "| task | network right | program | T | 10 T | 10,000 | agrees | lines | s | definition |"
     )
     print("|--|--|--|--|--|--|--|--|--|--|")
     exact = written = 0
     for number, task in enumerate(tasks()):
+        if chosen and number not in chosen:
+            continue
         path = folder / f"{number:02}_{task.kind}.pt"
         row = json.loads(path.with_suffix(".json").read_text())
         right = f"{100 * row['right'] / row['checked']:.3f} %"
@@ -129,7 +132,7 @@ def report(folder: Path) -> None:
             continue
         took = time.process_time() - start
         first = program.evidence[0]
-        wrong = int(str(first.detail("wrong") or 0)) / int(str(first.detail("sequences")))
+        wrong = int(str(first.detail("wrong") or 0)) / int(str(first.detail("sequences") or 1))
         shares = [
             _agreement(program.ir, task, count, length)
             for count, length in ((4000, LENGTH), (400, 10 * LENGTH), (1, FAR))
@@ -140,7 +143,9 @@ def report(folder: Path) -> None:
         exact += min(shares) == 1
         cells = [path.stem, right, first.kind, *marks, f"{100 * (1 - wrong):.3f} %", str(lines)]
         print("| " + " | ".join([*cells, f"{took:.1f}", task.text[:90]]) + " |", flush=True)
-    print(f"\n{exact} of {len(KINDS) * EACH} exact at every length, {written} programs written")
+    print(
+        f"\n{exact} of {len(chosen) or len(KINDS) * EACH} exact at every length, {written} programs written"
+    )
 
 
 def _agreement(program: Module, task: Drawn, count: int, length: int) -> float:
@@ -191,8 +196,8 @@ def main() -> None:
             oracles(int(seed), int(count))
         case ["train", folder, *numbers]:
             train(Path(folder), [int(number) for number in numbers])
-        case [folder]:
-            report(Path(folder))
+        case [folder, *numbers]:
+            report(Path(folder), [int(number) for number in numbers])
         case _:
             print(__doc__)
 
