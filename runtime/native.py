@@ -174,7 +174,8 @@ class Runner:
             return self.batches.packed(inputs[0], threads, dtype)
         inputs = self.features(inputs)
         if len(inputs) != len(self.params):
-            raise InputError(f"@{self.module.entry.name} takes {len(self.params)} inputs")
+            taken = f"{len(self.params)} input{'s' * (len(self.params) != 1)}"
+            raise InputError(f"@{self.module.entry.name} takes {taken}, not {len(inputs)}")
         wanted = results.dtypes(self.module.entry.results, dtype, out)
         arrays = self.arrays(inputs)
         count = None if arrays is None else self.rows(arrays)

@@ -38,7 +38,7 @@ Progress = Callable[[int, int], None]
 CALL = 0.05  # seconds that one native call should take, so that Ctrl-C is heard
 BAND = 1 << 19  # bytes of a band that the second cache holds
 SMALL = 1 << 20  # bytes of a grid that the caches hold as a whole
-WORTH = 1 << 24  # cells times steps from which a grid is packed
+WORTH = 1 << 31  # cells times steps of one shape from which compiling for lanes has paid
 WIDE = 1 << 16  # cells from which its vectors are full
 LONG_ROW = 1 << 18  # cells of a row that is no ring, so that its ends do not count
 DEPTHS = (16, 8, 4, 2)  # steps of a band at once
@@ -50,6 +50,7 @@ class Stepper:
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.module = runner.module
+        self.work: dict[tuple[int, ...], int] = {}  # cells times steps so far, by shape
 
     def __call__(
         self,
@@ -112,7 +113,11 @@ class Stepper:
 
     def _pays(self, given: NDArray[Any], count: int) -> bool:
         """Tell whether a bit grid is worth packing, and its kernels their compilation."""
-        rule = self.runner.stencil if given.size * count >= WORTH and given.size >= WIDE else None
+        if given.size < WIDE:
+            return False
+        work = self.work.get(given.shape, 0) + given.size * count
+        self.work[given.shape] = work
+        rule = self.runner.stencil if work >= WORTH else None
         if rule is None:
             return False
         return given.ndim > 1 or rule.borders[0] == "wrap" or given.size >= LONG_ROW

@@ -102,6 +102,24 @@ def test_random_rules_in_bands(data: st.DataObject) -> None:
     assert np.array_equal(got, expected), (shape, steps)
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64, np.float64])
+@pytest.mark.parametrize("border", ["wrap", "else 1"])
+def test_packed_grids(monkeypatch: pytest.MonkeyPatch, dtype: Any, border: str) -> None:
+    for name in ("WORTH", "WIDE", "LONG_ROW"):
+        monkeypatch.setattr(stepping, name, 0)
+    runner = Runner(ir.parse(RULE30.replace("wrap", border)))
+    row = np.random.default_rng(3).integers(0, 2, 40_001)
+    expected = interpreted(runner.module, row, 30)
+    given = row.astype(dtype)
+    got = runner.steps(given, 30, threads=2)
+    assert got.dtype == dtype and np.array_equal(got, expected)
+    assert runner.steps(given, 30, out=given) is given and np.array_equal(given, expected)
+    if dtype is not bool:
+        given[39_000] = 3
+        with pytest.raises(ValueError, match=r"holds 3(\.0)? at \[39000\], which is no bit"):
+            runner.steps(given, 30)
+
+
 def test_real_grids() -> None:
     module = ir.parse(HEAT)
     x = np.random.default_rng(0).normal(size=300_000)
