@@ -169,7 +169,7 @@ def measure(task: Task, path: Path) -> Row:
     row.at_length = all(agrees(program, task, x) for x in sequences_of(task))
     ten = task.draw(np.random.default_rng(7), 2000, 10 * task.length)
     row.at_ten = agrees(program, task, ten)
-    row.at_long = right_at(text, task, SHORTER.get(task.name, LONG))
+    row.at_long = right_at(text, path.stem, task, SHORTER.get(task.name, LONG))
     return row
 
 
@@ -206,13 +206,13 @@ def agrees(program: ddc.Program, task: Task, x: Ints) -> bool:
     return all(bool((y == wanted[..., place]).all()) for place, y in enumerate(found))
 
 
-def right_at(text: str, task: Task, length: int) -> bool:
+def right_at(text: str, name: str, task: Task, length: int) -> bool:
     """Tell whether the emitted Python is right on one long sequence, in Python's own ints."""
     space: dict[str, Any] = {}
-    exec(compile(text, task.name, "exec"), space)  # noqa: S102  text that was just generated
+    exec(compile(text, name, "exec"), space)  # noqa: S102  text that was just generated
     x = task.draw(np.random.default_rng(9), 1, length)
     given = [values[0].tolist() for values in _inputs(task, x).values()]
-    answer = space[task.name](*given)
+    answer = space[name](*given)
     wanted = task.rule(x.astype(object) if task.name in SHORTER else x)[0]
     found = answer if wanted.shape[1] > 1 else (answer,)
     return all(list(y) == wanted[:, place].tolist() for place, y in enumerate(found))
