@@ -22,7 +22,10 @@ MAX_STATES = 160
 MAX_STEPS = 2_000_000
 MAX_SUFFIXES = 64
 LONGEST_SUFFIX = 5
-VOTERS = 1500
+LONGEST_VOTE = 3
+VOTERS = 1500  # words whose states vote, fewer where they cost too many steps
+FEWEST_VOTERS = 200
+MAX_VOTES = 600_000
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,13 @@ def machines(
 
 def _voted(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterator[Mealy]:
     """Yield machines whose states are the signatures that many words share."""
-    for depth in range(1, min(LONGEST_SUFFIX, net.length // 2) + 1):
+    for depth in range(1, min(LONGEST_VOTE, net.length // 2) + 1):
         suffixes = _suffixes(net.size, depth, rng)
-        words = rng.integers(0, net.size, size=(VOTERS, net.length - depth))
-        state = net.start(VOTERS)
-        layers = [_signatures(net, net.start(1), suffixes) * VOTERS]
+        affordable = MAX_VOTES // (suffixes.size * net.length)
+        voters = max(FEWEST_VOTERS, min(VOTERS, affordable))
+        words = rng.integers(0, net.size, size=(voters, net.length - depth))
+        state = net.start(voters)
+        layers = [_signatures(net, net.start(1), suffixes) * voters]
         outs: list[Ints] = []
         for column in words.T:
             state, given, _ = net.step(state, column)
