@@ -38,6 +38,8 @@ SAMPLES = 1 << 16
 BLOCK = 1 << 14
 BEYOND = 10  # times the trained length
 DRIFT_SAMPLES = 1000
+MAX_PRODUCTS = 1 << 33  # for all sequences of a wide network
+MAX_CLOSE = 1 << 33  # products of enclosures, for words that balls leave open
 MAX_EXACT = 1_000_000  # products without rounding, for words that rounding leaves open
 NUMBERS = 1 << 21  # that enclosures of many words may hold at a time
 MOST_LETTERS = 4096  # of two programs that are compared step by step
@@ -128,22 +130,21 @@ def _prove(
     shortest: Ints | None = None
     if outcome.word is not None and len(outcome.word) <= net.length:
         shortest = outcome.word
-    blocks = _all(net, judge) if total <= EXHAUSTIVE else _samples(net, judge)
+    every = total <= EXHAUSTIVE and total * net.work <= MAX_PRODUCTS
+    blocks = _all(net, judge) if every else _samples(net, judge)
     for words, wanted in blocks:
         off = (_answers(program, net, words) != wanted).any(axis=2)
         wrong += int(off.any(axis=1).sum())
         seen += len(words)
         if context.progress is not None:
-            context.progress(
-                "comparing", seen / min(total, SAMPLES if total > EXHAUSTIVE else total)
-            )
+            context.progress("comparing", seen / (total if every else SAMPLES))
         if off.any():
             first = np.where(off.any(axis=1), off.argmax(axis=1), net.length)
             row = int(first.argmin())
             if shortest is None or first[row] + 1 < len(shortest):
                 shortest = words[row, : int(first[row]) + 1]
     if shortest is None:
-        return (_claim(total, seen, net.length, judge.undecided), drift)
+        return (_claim(every, seen, net.length, judge.undecided), drift)
     example = _example(program, net, shortest)
     if not allow_inexact:
         raise MismatchError(
@@ -156,11 +157,11 @@ def _prove(
     )
 
 
-def _claim(total: int, seen: int, length: int, undecided: int) -> Evidence:
+def _claim(every: bool, seen: int, length: int, undecided: int) -> Evidence:
     if undecided:
         how = "binary64, too many near a tie to decide exactly"
         return claim("tested", sequences=seen, length=length, undecided=undecided, arithmetic=how)
-    if total <= EXHAUSTIVE:
+    if every:
         return claim("proved", "exhaustive", sequences=seen, length=length)
     return claim(
         "tested", sequences=seen, length=length, generator="uniform, and few letters", seed=SEED
@@ -172,7 +173,7 @@ class _Judge:
 
     def __init__(self, net: StepNetwork) -> None:
         self.net = net
-        self.left = MAX_EXACT
+        self.left, self.close = MAX_EXACT, MAX_CLOSE
         self.undecided = 0
         self.cell = _cell(net)
         hidden = 1 if self.cell is None else self.cell.hidden
@@ -183,8 +184,9 @@ class _Judge:
         """Return the answers, with those of unsure words made exact or counted as undecided."""
         open_ = np.flatnonzero(~sure)
         for rows in np.array_split(open_, max(1, len(open_) // self.rows)):
-            if self.cell is None or not len(rows):
+            if self.cell is None or not len(rows) or self.close < 0:
                 continue
+            self.close -= len(rows) * self.net.work * (self.cell.hidden + 3)
             low, high = along(self.cell, words[rows])
             known = (low == high).all(axis=(1, 2))
             answers[rows[known]] = low[known]
