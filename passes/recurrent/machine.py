@@ -86,16 +86,17 @@ def machines(
 ) -> Iterator[Mealy]:
     """Yield minimal machines for growing lengths of suffixes, as far as they close.
 
-    With a tolerance also those in which the most frequent states vote: rare errors of the network
-    make no states of their own.
+    With a tolerance those in which the most frequent states vote: rare errors of the network make
+    no states of their own.
     """
-    seen: set[int] = set()
     if tolerance:
         yield from _voted(net, rng, tolerance)
+        return
+    seen: set[int] = set()
     for depth in range(1, min(LONGEST_SUFFIX, net.length - 1) + 1):
         found = _close(net, _suffixes(net.size, depth, rng), far)
         if found is None:
-            continue
+            return  # longer suffixes tell even more states apart
         minimal = found.minimal()
         if minimal.states not in seen:
             seen.add(minimal.states)
