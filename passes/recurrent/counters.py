@@ -43,6 +43,7 @@ DEAREST = 24  # expression of features
 GOOD = 10
 ENOUGH = 10  # programs of so many numbers that are found, and offered
 OFFERED = 4
+ATTEMPTS = 40  # sets of features for which an expression is searched
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,12 @@ def counters(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> It
     letters = net.letters[words].reshape(len(y), -1)
     for size, limit in ((1, len(known)), (2, BEAM)):
         found: list[Registers] = []
-        for some in itertools.combinations(known[:limit], size):
+        deciding = (
+            some
+            for some in itertools.combinations(known[:limit], size)
+            if _decides([*(k.values for k in some), *letters.T], y, tolerance)
+        )
+        for some in itertools.islice(deciding, ATTEMPTS):
             program = _explained(net, some, letters, y, tolerance)
             if program is not None:
                 found.append(program)
