@@ -266,8 +266,9 @@ def _table(op: Op, scalars: list[Scalar]) -> Scalar:
 
 
 def _of_values(values: Sequence[object]) -> Scalar:
-    ints = [v for v in values if isinstance(v, int)]
-    if len(ints) < len(values):
+    distinct = set(values)
+    ints = [v for v in distinct if isinstance(v, int)]
+    if len(ints) < len(distinct):
         return REAL
     return int_type(min(ints), max(ints))
 

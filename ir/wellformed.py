@@ -115,7 +115,7 @@ def attribute_problems(op: Op) -> Iterator[str]:
         elif not _fits(declared, value):
             what = "value before `of`" if declared.head else f"value of `{name}`"
             yield f"takes {_kind_text(declared)} as the {what}"
-        elif problem := next((p for n in _numbers(value) if (p := number_problem(n))), None):
+        elif problem := next((p for n in _telling(value) if (p := number_problem(n))), None):
             yield f"has {problem}"
     for declared in spec.attrs:
         if declared.required and op.attr(declared.name) is None:
@@ -148,8 +148,22 @@ def _fits(declared: AttrSpec, value: Attr) -> bool:
     if declared.kind == "pairs":
         return all(isinstance(v, tuple) and len(v) == 2 for v in value)
     if declared.kind == "ints":
-        return all(isinstance(v, int) for v in value)
-    return not any(isinstance(v, (str, tuple)) for v in value)
+        return _plain(value) or all(isinstance(v, int) for v in value)
+    return _plain(value) or not any(isinstance(v, (str, tuple)) for v in value)
+
+
+def _plain(value: Attr) -> bool:
+    """Tell at little cost whether a value is a list of ints, as the entries of large tables are."""
+    return isinstance(value, tuple) and set(map(type, value)) == {int}
+
+
+def _telling(value: Attr) -> Iterator[object]:
+    """Yield numbers of a value among which one is too large where any is."""
+    if isinstance(value, tuple) and _plain(value):
+        ints = [entry for entry in (min(value), max(value)) if isinstance(entry, int)]
+        yield from ints
+    else:
+        yield from _numbers(value)
 
 
 def _numbers(value: Attr) -> Iterator[object]:

@@ -112,13 +112,20 @@ def _groups(module: Module, network: Network, context: Context, max_rows: int) -
         if rows > max_rows:
             raise _TooManyError(_too_many(module, outputs[0], positions, rows, max_rows))
     done = 0
-    known: dict[bytes, Table] = {}
+    known: dict[object, Table] = {}
+    keys = network.shift_keys()
     for outputs in by_cone.values():
-        part = network.slice(outputs)
-        table = known.get(part.fingerprint)
+        # One output alone is often another one at another place: no need to cut it out to see that.
+        key = keys[outputs[0]] if keys is not None and len(outputs) == 1 else None
+        table = known.get(key) if key is not None else None
         if table is None:
-            table = known[part.fingerprint] = tabulate(part)
-        yield Group(tuple(outputs), replace(table, positions=part.inputs))
+            part = network.slice(outputs)
+            table = known.get(part.fingerprint)
+            if table is None:
+                table = known[part.fingerprint] = tabulate(part)
+            if key is not None:
+                known[key] = table
+        yield Group(tuple(outputs), replace(table, positions=tuple(cones[outputs[0]].tolist())))
         done += len(outputs)
         if context.progress is not None:
             context.progress("tabulating", done / len(cones))

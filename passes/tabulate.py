@@ -103,10 +103,10 @@ class _Units:
             self.total += math.prod(sizes)
             if self.total > MAX_TOTAL:
                 raise Declined("the tables of all outputs together are too large")
-            self.shared[key] = self._small_table(table, row, keep, ruled).astype(np.int64)
-        values = self.shared[key]
+            small = self._small_table(table, row, keep, ruled).astype(np.int64)
+            self.shared[key] = small.reshape(sizes)
         reads = tuple(self.places[table.positions[i]] for i in keep)
-        return Unit(at, reads, values.reshape(sizes))
+        return Unit(at, reads, self.shared[key])
 
     def _small_table(
         self, table: Table, row: int, keep: Sequence[int], ruled: bool

@@ -84,12 +84,22 @@ def emit_reads(builder: Builder, reads: Sequence[Read], seen: dict[Read, str]) -
 
 
 def table_operand(
-    builder: Builder, values: NDArray[np.int64], reads: list[str], name: str
+    builder: Builder,
+    values: NDArray[np.int64],
+    reads: list[str],
+    name: str,
+    shared: dict[int, tuple[int, ...]] | None = None,
 ) -> Operand:
-    """Add the table of a unit; a unit that reads nothing is a literal."""
+    """Add the table of a unit; a unit that reads nothing is a literal.
+
+    `shared` holds the entries of arrays written before, by identity: cells have one tuple.
+    """
     if not reads:
         return int(values)
-    entries = tuple(int(v) for v in values.ravel().tolist())
+    known = {} if shared is None else shared
+    entries = known.get(id(values))
+    if entries is None:
+        entries = known[id(values)] = tuple(values.ravel().tolist())
     return builder.op("table", *reads, name=name, entries=entries)
 
 
@@ -97,11 +107,12 @@ def write(function: Function, family: Family) -> Function:
     """Return the function as loads, one table per unit, and a pack."""
     builder = Builder([p.name for p in family.params])
     seen: dict[Read, str] = {}
+    shared: dict[int, tuple[int, ...]] = {}
     outputs: list[Operand] = []
     for unit in family.units:
         names = emit_reads(builder, unit.reads, seen)
         name = stem(family.result.name, unit.at)
-        outputs.append(table_operand(builder, unit.values, names, name))
+        outputs.append(table_operand(builder, unit.values, names, name, shared))
     result = outputs[0]
     if dims(family.result.type):
         shape = [Affine.of(d) for d in family.shape]
@@ -131,43 +142,58 @@ def read(function: Function) -> Family | None:
             return None
         outputs = pack.operands
     known = level_table(function.params)
-    units = [
-        _unit(output, np.unravel_index(flat, shape) if shape else (), defined, known)
-        for flat, output in enumerate(outputs)
-    ]
+    reader = _Reader(defined, known)
+    units = [reader.unit(output, at) for output, at in zip(outputs, np.ndindex(*shape))]
     if any(unit is None for unit in units):
         return None
     return Family(function.params, result, tuple(unit for unit in units if unit is not None))
 
 
-def _unit(
-    output: Operand,
-    at: Sequence[np.intp] | tuple[()],
-    defined: dict[str, Op],
-    known: dict[str, tuple[int, ...]],
-) -> Unit | None:
-    where = tuple(int(i) for i in at)
-    if isinstance(output, int):
-        return Unit(where, (), np.array(output, dtype=np.int64))
-    table = defined.get(output) if isinstance(output, str) else None
-    if table is None or table.code != "table":
-        return None
-    reads = [_read(operand, defined, known) for operand in table.operands]
-    entries = table.attr("entries")
-    found = tuple(r for r in reads if r is not None)
-    if len(found) < len(reads) or not isinstance(entries, tuple):
-        return None
-    sizes = [len(known[r.array]) for r in found]
-    if math.prod(sizes) != len(entries) or not all(isinstance(v, int) for v in entries):
-        return None
-    return Unit(where, found, np.array(entries, dtype=np.int64).reshape(sizes))
+class _Reader:
+    """Reads units back; what many of them share, loads and entries, is looked at once."""
+
+    def __init__(self, defined: dict[str, Op], known: dict[str, tuple[int, ...]]) -> None:
+        self.defined = defined
+        self.known = known
+        self.reads: dict[str, Read | None] = {}
+        self.tables: dict[tuple[int, tuple[int, ...]], NDArray[np.int64] | None] = {}
+
+    def unit(self, output: Operand, at: tuple[int, ...]) -> Unit | None:
+        """Return the unit that an output is, None for what is no table of loads."""
+        if isinstance(output, int):
+            return Unit(at, (), np.array(output, dtype=np.int64))
+        table = self.defined.get(output) if isinstance(output, str) else None
+        if table is None or table.code != "table":
+            return None
+        reads = [self._read(operand) for operand in table.operands]
+        found = tuple(r for r in reads if r is not None)
+        if len(found) < len(reads):
+            return None
+        sizes = tuple(len(self.known[r.array]) for r in found)
+        entries = table.attr("entries")
+        key = (id(entries), sizes)  # the function holds the entries for as long as they are read
+        if key not in self.tables:
+            self.tables[key] = _values(entries, sizes)
+        values = self.tables[key]
+        return None if values is None else Unit(at, found, values)
+
+    def _read(self, operand: Operand) -> Read | None:
+        if not isinstance(operand, str):
+            return None
+        if operand not in self.reads:
+            self.reads[operand] = _read(operand, self.defined, self.known)
+        return self.reads[operand]
 
 
-def _read(
-    operand: Operand, defined: dict[str, Op], known: dict[str, tuple[int, ...]]
-) -> Read | None:
-    if not isinstance(operand, str):
+def _values(entries: object, sizes: tuple[int, ...]) -> NDArray[np.int64] | None:
+    if not isinstance(entries, tuple) or math.prod(sizes) != len(entries):
         return None
+    if not all(isinstance(v, int) for v in entries):
+        return None
+    return np.array(entries, dtype=np.int64).reshape(sizes)
+
+
+def _read(operand: str, defined: dict[str, Op], known: dict[str, tuple[int, ...]]) -> Read | None:
     if operand in known:
         return Read(operand, ())
     op = defined.get(operand)

@@ -20,6 +20,7 @@ from .floats import Plan, unbounded, values_of
 from .graph import Chain, Graph, chain, cones
 from .lower import lower
 from .rational import RationalPlan
+from .shifted import shift_keys
 from .sources import Floats, Ints
 
 NUMBERS = 1 << 23  # values of a layer that are held at a time
@@ -120,6 +121,10 @@ class Network:
     def cones(self) -> list[Ints]:
         """Return the cone of every output, each increasing."""
         return cones(self.graph, self._outputs)
+
+    def shift_keys(self) -> list[bytes] | None:
+        """Return a key of each output, equal for one function of inputs that are shifted."""
+        return shift_keys(self.graph, self._outputs)
 
     def slice(self, outputs: Sequence[int]) -> Network:
         """Return the network of these outputs (positions in `self.outputs`) over their cone."""
