@@ -71,8 +71,11 @@ def _target(arguments: argparse.Namespace) -> str:
 
 def verify_program(arguments: argparse.Namespace) -> int:
     """`ddc verify`: prove or refute that a program equals a network."""
-    options = Options.of(arguments)
-    found = driver.verify_program(arguments.models[0], arguments.program, options)
+    from . import verification
+
+    found = verification.verify_program(
+        arguments.models[0], arguments.program, Options.of(arguments)
+    )
     print(f"{arguments.program}: {driver.evidence_text(found)}")
     return 0
 

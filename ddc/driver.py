@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ from .report import Progress
 from .targets import checked_name
 
 MAX_MODULE_BYTES = 1 << 30
-MAX_SOURCE_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def read_network(path: str | Path | Any, options: Options) -> Network:
         found = frontend.read_module(path)
         stem = type(path).__name__.lower()
     elif str(path).endswith(".ddc"):
-        return _read_text(str(path), options)
+        return read_ir(str(path), options)
     else:
         found = frontend.read(path, model=options.factory, trust=options.trust)
         stem = Path(path).name if Path(path).is_dir() else Path(path).stem
@@ -110,7 +109,8 @@ def _function_name(wanted: str | None, stem: str) -> str:
     return identifier(stem, "net") if wanted is None else checked_name(wanted)
 
 
-def _text(path: str, limit: int) -> str:
+def read_text(path: str, limit: int) -> str:
+    """Return the text of a file of at most so many bytes."""
     from ddc.frontend.files import read_bytes
     from ddc.frontend.records import about
 
@@ -121,8 +121,9 @@ def _text(path: str, limit: int) -> str:
             raise DdcError("not a text file") from None
 
 
-def _read_text(path: str, options: Options) -> Network:
-    text = _text(path, MAX_MODULE_BYTES)
+def read_ir(path: str, options: Options) -> Network:
+    """Read IR text as a network, or as a program; what it claims is kept apart, unchecked."""
+    text = read_text(path, MAX_MODULE_BYTES)
     module = parse(text, path)
     # Evidence in a file is somebody's word: it is not believed, and not passed on.
     claimed = module.entry.evidence
@@ -137,7 +138,7 @@ def _read_text(path: str, options: Options) -> Network:
 
 def load_program(path: str) -> Compiled:
     """Load a program from IR text as it stands, its evidence dropped."""
-    network = _read_text(path, Options())
+    network = read_ir(path, Options())
     return Compiled(network.module, network.metadata)
 
 
@@ -154,14 +155,15 @@ def compile_models(
         raise UsageError("give at least one MODEL: a path or a torch.nn.Module")
     networks = [read_network(model, options) for model in models]
     if len(networks) == 1:
-        compiled = _compile(networks[0], options, _context(networks[0], options), look)
+        compiled = _compile(networks[0], options, context_for(networks[0], options), look)
     else:
         compiled = _compile_sizes(networks, options, look)
-    _require(compiled.module.entry.evidence, options.require)
+    require(compiled.module.entry.evidence, options.require)
     return compiled
 
 
-def _context(network: Network, options: Options) -> Context:
+def context_for(network: Network, options: Options) -> Context:
+    """Return what passes and proofs may know of a network and of what was asked."""
     context = Context(signature=network.params, allow_inexact=options.allow_inexact)
     context.proof_seconds = options.proof_seconds
     context.progress = Progress(options.progress, options.quiet)
@@ -195,7 +197,7 @@ def _compile(
         from .snapping import compared
 
         proof.prove(program, taken.module, context)
-        claims = compared(program, source, _context(network, options))
+        claims = compared(program, source, context_for(network, options))
     proof.note_float32(source, context)
     # What is proved for every length is inferred no more.
     every = any(e.detail("lengths") == "all" for e in claims)
@@ -227,7 +229,7 @@ def _compile_sizes(
     name = first.module.entry.name
     last = ("sizes", "generalise", "name")
     steps = [s for s in pipeline(options, first).split(",") if s not in last]
-    contexts = [_context(network, options) for network in networks]
+    contexts = [context_for(network, options) for network in networks]
     programs = [
         _raised(network, ",".join(steps), context, inspection)
         for network, context in zip(networks, contexts)
@@ -261,10 +263,10 @@ def _from_largest(
         raise different
     try:
         program = _raised(
-            largest, pipeline(options, largest), _context(largest, options), inspection
+            largest, pipeline(options, largest), context_for(largest, options), inspection
         )
         for network in networks:
-            proof.prove(program, network.module, _context(network, options))
+            proof.prove(program, network.module, context_for(network, options))
     except DdcError:
         raise different from None
     return program
@@ -305,54 +307,14 @@ def _rewritten(network: Network, program: Module, context: Context) -> Compiled:
     return Compiled(program, network.metadata, context.notes)
 
 
-def _require(evidence: Sequence[Evidence], wanted: str | None) -> None:
+def require(evidence: Sequence[Evidence], wanted: str | None) -> None:
+    """Raise `EvidenceError` where less is shown than was asked for."""
     if wanted is None:
         return
     accepted = {"proved": ("proved",), "tested": ("proved", "tested")}[wanted]
     if any(e.kind == "inexact" for e in evidence) or not any(e.kind in accepted for e in evidence):
         found = evidence_text(evidence) or "nothing is shown"
         raise EvidenceError(f"--require {wanted} is not met: {found}")
-
-
-def verify_program(model: str, program: str, options: Options) -> tuple[Evidence, ...]:
-    """Prove or test that a program file equals a network; `MismatchError` where it does not."""
-    read = _program_reader(program, options)
-    metadata = read.metadata
-    if metadata is not None:
-        options = replace(
-            options,
-            input=options.input or metadata.input,
-            output=options.output or metadata.output,
-        )
-    network = read_network(model, options)
-    module = read.module_for(network)
-    context = _context(network, options)
-    claims = proof.prove(module, network.module, context, allow_inexact=False)
-    _require(claims, options.require)
-    return claims
-
-
-@dataclass(frozen=True)
-class _ProgramFile:
-    metadata: Metadata | None
-    module_for: Callable[[Network], Module]
-
-
-def _program_reader(path: str, options: Options) -> _ProgramFile:
-    if path.endswith(".ddc"):
-        network = _read_text(path, options)
-        return _ProgramFile(None, lambda _: network.module)
-    if not path.endswith(".py"):
-        raise DdcError(f"cannot verify {path!r}: give a .py or a .ddc file")
-    from ddc.frontend.source import read_program
-
-    source = read_program(_text(path, MAX_SOURCE_BYTES), path)
-
-    def module_for(network: Network) -> Module:
-        entry = network.module.entry
-        return source.trace(entry.params, entry.results[0].type)
-
-    return _ProgramFile(Metadata.of(source.meta), module_for)
 
 
 @dataclass(frozen=True)
@@ -366,7 +328,7 @@ class Bisection:
 def bisect(model: str, options: Options) -> Bisection:
     """Run the pipeline pass by pass; find the first after which the network's answer differs."""
     network = read_network(model, options)
-    context = _context(network, replace(options, allow_inexact=False))
+    context = context_for(network, replace(options, allow_inexact=False))
     module = network.module
     steps = parse_passes(pipeline(options, network))
     for step in steps:

@@ -38,6 +38,7 @@ SAMPLES = 1 << 16
 BLOCK = 1 << 14
 BEYOND = 10  # times the trained length
 DRIFT_SAMPLES = 1000
+CONFIRMED = 4  # departures beyond the trained length that are looked at exactly
 MAX_PRODUCTS = 1 << 33  # for all sequences of a wide network
 MAX_CLOSE = 1 << 32  # products of enclosures, for words that balls leave open
 MAX_EXACT = 300_000  # products without rounding, for words that rounding leaves open
@@ -53,10 +54,13 @@ def prove_steps(
     """Return the evidence that a program answers as its network, for every length where that is so.
 
     Raises `MismatchError` with the shortest sequence found on which they differ up to the trained
-    length, unless inexact programs are allowed. What happens beyond it is told, and is no error.
+    length, unless inexact programs are allowed. What happens beyond it is told, and is no error; a
+    program of one length has no beyond.
     """
     with own_threads():
         net = StepNetwork(network)
+        if not program.entry.sizes:
+            return _prove(program, net, context, allow_inexact, None)
         outcome = beyond(program, net, context.proof_seconds)
         if outcome.always:
             return (claim("proved", "induction", lengths="all", **_argument(outcome)),)
@@ -75,6 +79,12 @@ def beyond(program: Module, net: StepNetwork, seconds: float) -> Outcome:
             return Outcome()
     except (Unbounded, DdcError):
         return Outcome()
+
+
+def beyond_length(program: Module, network: Module) -> Evidence:
+    """Return how a program for longer sequences and its network agree on such."""
+    with own_threads():
+        return _drift(program, StepNetwork(network), Outcome())
 
 
 def same_over_time(program: Module, other: Module, seconds: float) -> Evidence | None:
@@ -118,17 +128,21 @@ def _argument(outcome: Outcome) -> dict[str, int | str]:
 
 
 def _prove(
-    program: Module, net: StepNetwork, context: Context, allow_inexact: bool, outcome: Outcome
+    program: Module,
+    net: StepNetwork,
+    context: Context,
+    allow_inexact: bool,
+    outcome: Outcome | None,
 ) -> tuple[Evidence, ...]:
-    drift = _drift(program, net, outcome)
-    if outcome.length >= net.length:
+    drift = () if outcome is None else (_drift(program, net, outcome),)
+    if outcome is not None and outcome.length >= net.length:
         lengths = f"up to {outcome.length}"
-        return (claim("proved", "induction", lengths=lengths, **_argument(outcome)), drift)
+        return (claim("proved", "induction", lengths=lengths, **_argument(outcome)), *drift)
     total = net.size**net.length
     judge = _Judge(net)
     wrong, seen = 0, 0
     shortest: Ints | None = None
-    if outcome.word is not None and len(outcome.word) <= net.length:
+    if outcome is not None and outcome.word is not None and len(outcome.word) <= net.length:
         shortest = outcome.word
     every = total <= EXHAUSTIVE and total * net.work <= MAX_PRODUCTS
     blocks = _all(net, judge) if every else _samples(net, judge)
@@ -144,7 +158,7 @@ def _prove(
             if shortest is None or first[row] + 1 < len(shortest):
                 shortest = words[row, : int(first[row]) + 1]
     if shortest is None:
-        return (_claim(every, seen, net.length, judge.undecided), drift)
+        return (_claim(every, seen, net.length, judge.undecided), *drift)
     example = _example(program, net, shortest)
     if not allow_inexact:
         raise MismatchError(
@@ -153,7 +167,7 @@ def _prove(
         )
     return (
         claim("inexact", wrong=wrong, sequences=seen, length=net.length, counterexample=example),
-        drift,
+        *drift,
     )
 
 
@@ -267,15 +281,17 @@ def _drift(program: Module, net: StepNetwork, outcome: Outcome) -> Evidence:
     """Return how program and network agree beyond the trained length, where nothing is owed."""
     length = BEYOND * net.length
     words = _words(net, np.random.default_rng(SEED), DRIFT_SAMPLES, length)
-    off = (_answers(program, net, words) != net.run(words)[0]).any(axis=2)
+    mine = _answers(program, net, words)
+    off = (mine != net.run(words)[0]).any(axis=2)
     departed = off.any(axis=1)
-    agree = int((~departed).sum())
+    first = np.where(departed, off.argmax(axis=1), length)
     word = outcome.word
-    if agree == len(words) and word is None:
-        return claim("inferred", length=length, sequences=len(words), agree=agree)
     if word is None:
-        row = int(np.where(departed, off.argmax(axis=1), length).argmin())
-        word = words[row, : int(off[row].argmax()) + 1]
+        word = _confirmed(net, words, mine, first)
+    agree = int((~departed).sum())
+    if word is None:
+        # Departures that exact arithmetic does not confirm are rounding of this run.
+        return claim("inferred", length=length, sequences=agree, agree=agree)
     return claim(
         "inferred",
         length=length,
@@ -284,6 +300,17 @@ def _drift(program: Module, net: StepNetwork, outcome: Outcome) -> Evidence:
         drift_from=len(word),
         drift_on=shown_word(net, word),
     )
+
+
+def _confirmed(net: StepNetwork, words: Ints, mine: Ints, first: Ints) -> Ints | None:
+    """Return an early departure that exact arithmetic confirms, of a few that are looked at."""
+    for row in np.argsort(first, kind="stable")[:CONFIRMED]:
+        if first[row] == words.shape[1]:
+            return None
+        word = words[row, : int(first[row]) + 1]
+        if (net.exact(word)[-1] != mine[row, len(word) - 1]).any():
+            return word
+    return None
 
 
 def shown_word(net: StepNetwork, word: Ints) -> str:

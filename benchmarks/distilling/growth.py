@@ -12,11 +12,12 @@ import numpy as np
 import ddc
 from benchmarks.networks import Layer, write_layers
 from benchmarks.tasks import maxsat
-from ddc.driver import read_network, verify_program
+from ddc.driver import read_network
 from ddc.ir import Evidence
 from ddc.options import Options
 from ddc.passes import Context
 from ddc.passes.families import structure_of
+from ddc.verification import verify_program
 
 from .common import report, table
 

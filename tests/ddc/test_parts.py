@@ -21,6 +21,7 @@ from ddc.ir.interpreter import run_batch
 from ddc.options import Options
 from ddc.passes import Context
 from ddc.passes.families import NotPartsError, cases_of_parts, structure_of
+from ddc.verification import verify_program
 
 
 def straight(path: Path) -> tuple[Module, Module]:
@@ -105,12 +106,12 @@ def test_verify_says_proved_or_gives_an_input(tmp_path: Path) -> None:
     text = ddc.compile(str(path)).python()
     good, bad = tmp_path / "good.py", tmp_path / "bad.py"
     good.write_text(text)
-    (claim,) = driver.verify_program(str(path), str(good), Options())
+    (claim,) = verify_program(str(path), str(good), Options())
     assert (claim.kind, claim.method) == ("proved", "composed")
     assert "20.0" in text
     bad.write_text(text.replace("20.0", "19.0"))
     with pytest.raises(MismatchError, match="differs from the network for formula"):
-        driver.verify_program(str(path), str(bad), Options())
+        verify_program(str(path), str(bad), Options())
 
 
 def test_networks_of_different_tasks_are_no_sizes(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def test_the_shortest_difference(tmp_path: Path) -> None:
         "  %y = map %i in 0..T {\n    %a = load %x[%i]\n    yield %a\n  }\n  return %y\n}\n"
     )
     (tmp_path / "wrong.ddc").write_text(text)
-    from ddc.driver import verify_program
     from ddc.options import Options
+    from ddc.verification import verify_program
 
     with pytest.raises(MismatchError, match=r"x = \[1, [01]\]: at step 2"):
         verify_program(model, str(tmp_path / "wrong.ddc"), Options())

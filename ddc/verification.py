@@ -1,0 +1,116 @@
+"""Compare a program file - also one that a person has edited - with its network."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ddc.ir import DdcError, Evidence, Function, Module, Param, dims, element, with_dims
+from ddc.ir.affine import Affine
+from ddc.passes.recurrent.network import is_recurrent
+
+from . import proof
+from .driver import Network, compile_models, context_for, read_ir, read_network, read_text, require
+from .metadata import Metadata
+from .options import Options
+from .sequences import BEYOND, beyond_length
+from .targets import emit
+
+if TYPE_CHECKING:
+    from ddc.frontend.source import SourceProgram
+
+MAX_SOURCE_BYTES = 1 << 24
+
+
+def verify_program(model: str, program: str, options: Options) -> tuple[Evidence, ...]:
+    """Prove or test that a program file equals a network.
+
+    Raises `MismatchError` where it does not, `EvidenceError` where less is shown than asked for.
+    """
+    if program.endswith(".ddc"):
+        return _verified(read_network(model, options), read_ir(program, options).module, options)
+    if not program.endswith(".py"):
+        raise DdcError(f"cannot verify {program!r}: give a .py or a .ddc file")
+    from ddc.frontend.source import read_program
+
+    source = read_program(read_text(program, MAX_SOURCE_BYTES), program)
+    metadata = Metadata.of(source.meta)
+    full = options
+    if metadata is not None:
+        full = replace(
+            options,
+            input=options.input or metadata.input,
+            output=options.output or metadata.output,
+        )
+    network = read_network(model, full)
+    if not is_recurrent(network.module):
+        return _verified(network, _traced(source, network.module.entry), full)
+    claims = _verified_steps(model, source, network, (options, full))
+    require(claims, options.require)
+    return claims
+
+
+def _verified(network: Network, module: Module, options: Options) -> tuple[Evidence, ...]:
+    context = context_for(network, options)
+    claims = proof.prove(module, network.module, context, allow_inexact=False)
+    require(claims, options.require)
+    return claims
+
+
+def _verified_steps(
+    model: str, source: SourceProgram, network: Network, ways: tuple[Options, Options]
+) -> tuple[Evidence, ...]:
+    """Compare a program over time: as traced for the trained length, and as `ddc` writes it.
+
+    A trace has one length. A program that is, but for its docstring, what the network compiles
+    to has the proof of that for the other lengths too.
+    """
+    entry = network.module.entry
+    claims = _verified(network, _traced(source, entry), replace(ways[-1], require=None))
+    for options in ways:
+        compiled = _as_compiled(model, source, options)
+        if compiled is not None:
+            return compiled
+    length = BEYOND * dims(entry.params[0].type)[0].const
+    return (*claims, beyond_length(_traced(source, entry, length), network.module))
+
+
+def _traced(source: SourceProgram, entry: Function, length: int | None = None) -> Module:
+    """Return a program as IR at the network's sizes, or for sequences of another length."""
+    params, results = entry.params, [result.type for result in entry.results]
+    if length is not None:
+        steps = (Affine.of(length),)
+        params = tuple(Param(p.name, with_dims(element(p.type), steps)) for p in params)
+        results = [with_dims(element(result), steps) for result in results]
+    return source.trace(params, results)
+
+
+def _as_compiled(
+    model: str, source: SourceProgram, options: Options
+) -> tuple[Evidence, ...] | None:
+    """Return the evidence of the program that the network compiles to, if this is its text."""
+    try:
+        compiled = compile_models([model], replace(options, name=source.name, require=None))
+    except DdcError:
+        return None
+    text = emit(compiled, "python", "numpy" if source.uses_numpy else "plain")
+    same = _code(ast.parse(text)) == _code(source.tree)
+    return compiled.module.entry.evidence if same else None
+
+
+def _code(tree: ast.Module) -> list[str]:
+    """Return a module's statements without docstrings."""
+    statements: list[str] = []
+    for node in _undocumented(tree.body):
+        if isinstance(node, ast.FunctionDef):
+            node = ast.FunctionDef(**{**vars(node), "body": _undocumented(node.body)})
+        statements.append(ast.dump(node))
+    return statements
+
+
+def _undocumented(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0] if body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        return body[1:] if isinstance(first.value.value, str) else body
+    return body

@@ -1,0 +1,52 @@
+"""`ddc verify` of Python programs over time: as written, edited, and wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import ddc
+from ddc.ir import MismatchError
+from ddc.options import Options
+from ddc.verification import verify_program
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "recurrent"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    ddc.compile(str(EXAMPLES / "Add_Mod_3.pt")).save(tmp_path / "program.py")
+    return str(EXAMPLES / "Add_Mod_3.pt")
+
+
+def edited(tmp_path: Path, old: str, new: str) -> str:
+    text = (tmp_path / "program.py").read_text()
+    assert old in text
+    path = tmp_path / "edited.py"
+    path.write_text(text.replace(old, new))
+    return str(path)
+
+
+def test_a_program_as_written_is_proved_for_every_length(model: str, tmp_path: Path) -> None:
+    (claim,) = verify_program(model, str(tmp_path / "program.py"), Options())
+    assert (claim.kind, claim.method) == ("proved", "induction")
+    assert dict(claim.details)["lengths"] == "all"
+
+
+def test_an_edited_program_is_proved_at_the_trained_length(model: str, tmp_path: Path) -> None:
+    claims = verify_program(model, edited(tmp_path, "% 3", "% 3 + 0"), Options())
+    assert [(c.kind, c.method) for c in claims] == [("proved", "exhaustive"), ("inferred", "")]
+    assert dict(claims[0].details)["sequences"] == 3**10
+
+
+def test_a_wrong_edit_is_refuted_by_the_shortest_word(model: str, tmp_path: Path) -> None:
+    with pytest.raises(MismatchError, match=r"at step 2 it answers 3, not 0"):
+        verify_program(model, edited(tmp_path, "% 3", "% 4"), Options())
+
+
+def test_several_results_and_unbounded_integers(tmp_path: Path) -> None:
+    model = str(EXAMPLES / "Newton_Magnetic.pt")
+    ddc.compile(model).save(tmp_path / "program.py")
+    (claim,) = verify_program(model, str(tmp_path / "program.py"), Options())
+    assert (claim.kind, claim.method) == ("proved", "induction")
