@@ -188,7 +188,7 @@ class _Reader:
 def _values(entries: object, sizes: tuple[int, ...]) -> NDArray[np.int64] | None:
     if not isinstance(entries, tuple) or math.prod(sizes) != len(entries):
         return None
-    if not all(isinstance(v, int) for v in entries):
+    if any(not issubclass(kind, int) for kind in set(map(type, entries))):
         return None
     return np.array(entries, dtype=np.int64).reshape(sizes)
 

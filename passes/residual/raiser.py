@@ -38,7 +38,7 @@ class Residual(Pass):
         family = read(entry)
         if family is None or entry.where is not None:
             return module
-        found = list(_machines(family))
+        found = list(machines(family))
         fewest = min((scan.machine.states for scan in found), default=0)
         scans: list[tuple[_Scan, Module]] = []
         for scan in found:
@@ -54,7 +54,7 @@ class Residual(Pass):
             key=lambda triple: triple[1].rank(triple[0]),
         )
         layout, machine = best.layout, best.machine
-        if best.stable:
+        if machine.likely:
             context.analyses["words", entry.name] = Oracle(layout, machine, entry.params)
         if not _shorter(cost, best, module, context):
             return module
@@ -114,7 +114,7 @@ def _finished(module: Module, context: Context, minimise: str) -> tuple[int, boo
     return program_cost(found), bool(found.sizes)
 
 
-def _machines(family: Family) -> Iterator[_Scan]:
+def machines(family: Family) -> Iterator[_Scan]:
     """Yield the small machines of the readings of a family's inputs as words.
 
     Readings with larger letters are left out where smaller ones have a machine for every size.
@@ -150,4 +150,4 @@ def _explaining(found: Outputs, letters: int) -> Iterator[Machine]:
             yield replace(machine, base=added[1])
 
 
-__all__ = ["Residual"]
+__all__ = ["Residual", "machines"]

@@ -70,7 +70,7 @@ def _unit(at: tuple[int, ...], reads: list[Read], values: Any) -> Unit:
     for axis in reversed(range(values.ndim)):
         if axis not in keep:
             values = values.take(0, axis)
-    table = np.ascontiguousarray(values).astype(np.int64)
+    table = np.array(values, dtype=np.int64, order="C")
     return Unit(at, tuple(reads[k] for k in keep), table)
 
 
