@@ -18,6 +18,7 @@ from ddc.ir import (
     Operand,
     Type,
     attributes,
+    digest,
     element,
     int_bounds,
     is_bit,
@@ -33,6 +34,8 @@ from .logic import expr as e
 from .rewrite import rewrite
 
 MANY_TABLES = 8  # functions with more distinct tables are searched less deeply
+LONG = 100  # the cost of what no rule was found for: that, and so much of the table's entries
+LONG_SHARE = 16
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Minimise(Pass):
         distinct = {op.attrs for op in walk(module.entry.body) if op.code == "table"}
         effort = -1 if self.rough else 1 if len(distinct) <= MANY_TABLES else 0
         kind = "rough" if self.rough else "minimise"
+        tables = len(distinct) if len(distinct) > MANY_TABLES else 1
+        long: set[str] = set()
 
         def step(op: Op, builder: Builder) -> tuple[Sequence[Op], Sequence[Operand]] | None:
             if op.code != "table" or len(op.operands) > self.max_vars:
@@ -56,10 +61,21 @@ class Minimise(Pass):
             table = _logic_table(op, types)
             if table is None:
                 return None
-            found = context.cached(kind, _key(table), lambda: logic.minimise(table, effort=effort))
+            key = _key(table)
+            found = context.cached(
+                kind, key, lambda: logic.minimise(table, effort=effort, tables=tables)
+            )
+            if logic.cost(found) > max(LONG, table.values.size // LONG_SHARE):
+                long.add(digest(key))
             return _lower(found, op, builder, types)
 
-        return module.with_entry(rewrite(module.entry, step))
+        short = module.with_entry(rewrite(module.entry, step))
+        if long and not self.rough:
+            context.note(
+                f"no short rule was found for {len(long)} of {len(distinct)} tables: they are "
+                "written as long expressions"
+            )
+        return short
 
 
 def _key(table: logic.Table) -> str:
@@ -104,11 +120,12 @@ def _lower(
     entries = op.attr("entries")
     assert isinstance(entries, tuple)
     kept = [v for v in entries if isinstance(v, int)]
-    for _ in range(3):
+    while True:
         with builder.body() as ops:
             lowering = _Lowering(builder, ops, op.operands, types)
             result = lowering.operand(root)
-        # What derives a wider range than the table's would not fit where the table did.
+        # What derives a wider range than the table's would not fit where the table did: it is
+        # bounded from above and from below, once each.
         low, high = lowering.bounds(result)
         if high is not None and high > max(kept):
             root = e.Min((root, e.Const(max(kept))))

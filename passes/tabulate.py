@@ -25,6 +25,9 @@ from .units import Family, Read, Unit, write
 # Entries of one table, and of all tables together, that may be written into the IR.
 MAX_ENTRIES = 1 << 20
 MAX_TOTAL = 1 << 22
+# The same where so many tables differ that no program of them would be read.
+MAX_DIFFERENT = 256
+MAX_TOTAL_DIFFERENT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class _Units:
         self.places = flat_reads(self.entry.params)
         self.rare = RareErrors(self.entry, network_of(module, context))
         self.total = 0
+        self.entries = 0
+        self.different: dict[tuple[bytes, tuple[int, ...]], NDArray[np.int64]] = {}
         self.influences: dict[int, NDArray[np.float64]] = {}
         self.shared: dict[tuple[object, ...], NDArray[np.int64]] = {}
 
@@ -104,7 +109,16 @@ class _Units:
             if self.total > MAX_TOTAL:
                 raise Declined("the tables of all outputs together are too large")
             small = self._small_table(table, row, keep, ruled).astype(np.int64)
-            self.shared[key] = small.reshape(sizes)
+            whole = (small.tobytes(), tuple(sizes))
+            if whole not in self.different:
+                self.different[whole] = small.reshape(sizes)
+                self.entries += small.size
+            self.shared[key] = self.different[whole]
+            if len(self.different) > MAX_DIFFERENT and self.entries > MAX_TOTAL_DIFFERENT:
+                raise Declined(
+                    f"the outputs are more than {MAX_DIFFERENT} different functions, with tables "
+                    f"of more than {MAX_TOTAL_DIFFERENT} entries together: too many to be read"
+                )
         reads = tuple(self.places[table.positions[i]] for i in keep)
         return Unit(at, reads, self.shared[key])
 

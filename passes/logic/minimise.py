@@ -37,6 +37,8 @@ from .table import BIT, Axis, Problem, Table, level_classes, open_grid, without_
 from .threshold import thresholds
 
 _FUEL = {-1: 10_000_000, 0: 200_000_000, 1: 500_000_000, 2: 8_000_000_000}
+_SHARED = 1_600_000_000  # for all tables of a function together
+_LEAST = 2_000_000  # for each of them all the same
 _STEP = 500_000  # work that any subproblem costs, whatever its size
 _DEEPEST = 60  # subproblems inside subproblems; Python's stack holds about three times as many
 
@@ -44,21 +46,25 @@ _UNPAID = 1 << 14  # entries of a table that is still drawn as a diagram when th
 
 
 @overload
-def minimise(table: Table, *, effort: int = 1, give_up: None = None) -> Expr: ...
+def minimise(table: Table, *, effort: int = 1, give_up: None = None, tables: int = 1) -> Expr: ...
 @overload
-def minimise(table: Table, *, effort: int = 1, give_up: int) -> Expr | None: ...
-def minimise(table: Table, *, effort: int = 1, give_up: int | None = None) -> Expr | None:
+def minimise(table: Table, *, effort: int = 1, give_up: int, tables: int = 1) -> Expr | None: ...
+def minimise(
+    table: Table, *, effort: int = 1, give_up: int | None = None, tables: int = 1
+) -> Expr | None:
     """Return the cheapest expression found that equals the table wherever it cares.
 
-    `effort` 0, 1 or 2 bounds the search, -1 where only a rough cost is asked for; the result is the same on every run. With `give_up`,
-    return None where nothing of at most that cost (see `cost`) is found.
+    `effort` 0, 1 or 2 bounds the search, -1 where only a rough cost is asked for, and so does the
+    number of `tables` that share what a function may cost; the result is the same on every run.
+    With `give_up`, return None where nothing of at most that cost (see `cost`) is found.
 
     Raises AssertionError where the result differs from the table: a bug in this package.
     """
     problem = _problem(table)
     # Logic of at most three bits stays in the and/or/xor/not of its minimal circuit.
     strict = _is_small(problem)
-    expr = _Search(_FUEL[effort], strict).solve(problem)
+    share = max(_LEAST, _SHARED // tables) if tables > 1 else _FUEL[effort]
+    expr = _Search(min(_FUEL[effort], share), strict).solve(problem)
     bits = [at for at, axis in enumerate(problem.axes) if axis.is_bit]
     if not strict:
         expr = polish(expr, bits)

@@ -91,7 +91,7 @@ def hopeless(found: Outputs, letters: int, additive: bool) -> bool:
     for level in range(1, length):
         count = letters**level
         stairs = [letters**ones - 1 for ones in range(level + 1)]  # what counts is told apart so
-        sample = np.array([*stairs, *rng.integers(0, count, min(count, SAMPLED))])
+        sample: Ints = np.array([*stairs, *rng.integers(0, count, min(count, SAMPLED))])
         later = [
             part.reshape(count, -1)[sample]
             for part in (*found.steps[level:], found.finals)

@@ -218,9 +218,9 @@ class _Scan:
         labels, final = self.coding.labels, self.machine.final[:, number]
         if np.array_equal(labels, final):
             return last
-        span = np.arange(labels.min(), labels.max() + 1)
+        span: Ints = np.arange(int(labels.min()), int(labels.max()) + 1)
         order = np.argsort(labels)
-        nearest = np.clip(np.searchsorted(labels[order], span), 0, len(labels) - 1)
+        nearest: Ints = np.clip(np.searchsorted(labels[order], span), 0, len(labels) - 1)
         return self.writer.table(final[order][nearest], [last], self.result.name)
 
     def _joined(self, finals: Sequence[Operand], sequences: Sequence[str]) -> Operand:

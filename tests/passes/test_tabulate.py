@@ -33,3 +33,29 @@ def test_cells_that_share_a_table_are_counted_once(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(place, "MAX_TOTAL", 255)
     with pytest.raises(Declined, match="all outputs together"):
         Tabulate().run(module, Context())
+
+
+def test_too_many_different_tables_are_declined_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    net = Net(x=bits(6))
+    module = net.module(net.op("step", net.dense("x", rng.normal(size=(20, 6)), np.zeros(20))))
+    place = importlib.import_module("ddc.passes.tabulate")
+    monkeypatch.setattr(place, "MAX_DIFFERENT", 15)
+    monkeypatch.setattr(place, "MAX_TOTAL_DIFFERENT", 1024)
+    with pytest.raises(Declined, match="15 different functions"):
+        Tabulate().run(module, Context())
+    monkeypatch.setattr(place, "MAX_TOTAL_DIFFERENT", 20 * 64)
+    Tabulate().run(module, Context())
+
+
+def test_equal_tables_are_counted_once_as_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    net = Net(x=bits(6))
+    weight = np.tile(rng.normal(size=(1, 6)), (20, 1))
+    module = net.module(net.op("step", net.dense("x", weight, np.zeros(20))))
+    place = importlib.import_module("ddc.passes.tabulate")
+    monkeypatch.setattr(place, "MAX_DIFFERENT", 1)
+    monkeypatch.setattr(place, "MAX_TOTAL_DIFFERENT", 1)
+    Tabulate().run(module, Context())

@@ -203,8 +203,8 @@ def machine(rng: np.random.Generator, states: int) -> Task:
     return Task(ONE, answer)
 
 
-@pytest.mark.parametrize("length", [3, 4, 5])
-def test_few_machines_are_taken_for_others(length: int) -> None:
+@pytest.mark.parametrize(("length", "least"), [(3, 0), (4, 10), (5, 10)])
+def test_few_machines_are_taken_for_others(length: int, least: int) -> None:
     rng = np.random.default_rng(length)
     right = wrong = 0
     for number in range(150):
@@ -215,7 +215,7 @@ def test_few_machines_are_taken_for_others(length: int) -> None:
             words = rng.integers(0, 2, (100, 13)).tolist()
             held = all(run_of(scan.machine, word) == task.answer(word) for word in words)
             right, wrong = right + held, wrong + (not held)
-    assert right >= 5 and wrong <= right / 50
+    assert right >= least and wrong <= right / 50
 
 
 def run_of(found: Machine, word: list[int]) -> list[int]:
