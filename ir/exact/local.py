@@ -16,8 +16,10 @@ import numpy as np
 
 from ddc.ir.errors import DdcError
 
+from .blas import own_threads
+from .floats import unbounded
 from .linear_bounds import LinearBounds
-from .network import Network, decide
+from .network import DOUBLE, Network, decide
 from .search import opposing_rows
 from .sources import Floats, Ints
 
@@ -27,6 +29,7 @@ MOST_BOXES = 1 << 10  # of one output that are open at a time
 ROUNDS = 24
 PROBES = 256  # rows on which the few inputs are guessed
 RARE = 1 / 64  # share of rows on which a change of an input that matters changes the output
+MOST_EXACT = 1 << 30  # products of weights in big integers, whose length grows with the layers
 FAINT = 1 / 16  # the same as a share of the input that matters most
 
 
@@ -69,11 +72,15 @@ class _State:
 
 
 def likely_inputs(network: Network, seed: int = 0) -> list[tuple[int, ...]]:
-    """Return for each output the inputs whose change alone often changes it, on random rows."""
+    """Return for each output the inputs whose change alone often changes it, on random rows.
+
+    Raises `DdcError` where floating point leaves so many rows open that to redo them would not end.
+    """
     generator = np.random.default_rng(seed)
     levels = network.levels
     places = [generator.integers(0, len(few), PROBES) for few in levels]
     rows = np.stack([_at(few, at) for few, at in zip(levels, places)], 1)
+    _bearable(network, rows)
     before = decide(network, rows)
     changed = np.zeros((before.shape[1], len(levels)))
     for i, few in enumerate(levels):
@@ -83,6 +90,21 @@ def likely_inputs(network: Network, seed: int = 0) -> list[tuple[int, ...]]:
         changed[:, i] = (decide(network, moved) != before).mean(0)
     least = np.maximum(RARE, FAINT * changed.max(1, initial=0.0))
     return [tuple(np.flatnonzero(row > some).tolist()) for row, some in zip(changed, least)]
+
+
+def _bearable(network: Network, rows: Ints) -> None:
+    """Raise `DdcError` where rows like these would take too much work in big integers."""
+    with own_threads(), unbounded():
+        columns = np.ascontiguousarray(rows.T, dtype=np.float64)
+        _, undecided = network.plan(DOUBLE).run(columns)
+    left = 0 if undecided is None else int(np.count_nonzero(undecided))
+    layers = network.chain.layers
+    weights = sum(len(layer.rows.weights) for layer in layers)
+    if left * len(network.levels) * weights * len(layers) > MOST_EXACT:
+        raise DdcError(
+            f"{left} of {len(rows)} random inputs are closer to a cut than floating point tells "
+            f"through {len(layers)} layers, and too many to be redone in big integers"
+        )
 
 
 def _at(levels: Sequence[int], places: Ints) -> Ints:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
 from ddc.ir import DdcError, Module, print_module
+from ddc.ir.exact import Network, likely_inputs
 from ddc.ir.interpreter import run_batch
 from ddc.passes import Context, run
 from ddc.passes.local import NotLocalError, table_of
 from ddc.passes.tables import tables_of
+from tests.ir.exact.build import Net, bits
 from tests.ir.exact.test_linear_bounds import module, ring
 
 CELLS = 64
@@ -65,3 +69,22 @@ def test_tables_of_bits_and_of_numbers() -> None:
     assert bits.words is not None and bits.output(0).tolist() == [0, 1, 1, 0]
     wide = table_of((2,), ((0, 1, 2),), np.array([1, 0, 5]))
     assert wide.words is None and wide.output(0).tolist() == [1, 0, 5]
+
+
+def test_many_layers_that_floating_point_does_not_follow_are_not_redone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    net = Net(x=bits(64))
+    x = "x"
+    for _ in range(20):  # as layers are before training: sums of size, whose signs cancel
+        weight, bias = rng.uniform(-0.125, 0.125, (64, 64)), rng.uniform(-0.125, 0.125, 64)
+        x = net.op("relu", net.dense(x, weight, bias))
+    module = net.module(
+        net.op("step", net.dense(x, rng.uniform(-0.125, 0.125, (64, 64)), np.zeros(64)))
+    )
+    network = Network.of(module)
+    place = importlib.import_module("ddc.ir.exact.network")
+    monkeypatch.setattr(place, "decide_exactly", lambda *_: pytest.fail("redone in big integers"))
+    with pytest.raises(DdcError, match="too many to be redone"):
+        likely_inputs(network)
