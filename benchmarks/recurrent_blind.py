@@ -1,10 +1,10 @@
 """Tasks that nobody saw: python -m benchmarks.recurrent_blind [oracle SEED COUNT | train FOLDER [NUMBER ...] |
-FOLDER [NUMBER ...]]
+longer FOLDER [NUMBER ...] | FOLDER [NUMBER ...]]
 
 `oracle SEED COUNT` searches programs for COUNT tasks of each kind behind networks that are never wrong: how
 the search was developed (seeds below 100). `train FOLDER` draws 24 tasks with the seed kept for the report,
-six of each kind, and trains a network for each. With only a FOLDER every one of them is compiled and
-reported, whatever came out.
+six of each kind, and trains a network for each; `longer` does so with wider networks and more steps. With
+only a FOLDER every one of them is compiled and reported, whatever came out. The results: blind/README.md.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def signature(task: Drawn) -> str:
 # ---------------------------------------------------------------- training
 
 
-def train(folder: Path, chosen: list[int]) -> None:
+def train(folder: Path, chosen: list[int], longer: bool = False) -> None:
     """Train networks for tasks; write them, and how much of fresh sequences they get right."""
     import torch
 
@@ -64,7 +64,7 @@ def train(folder: Path, chosen: list[int]) -> None:
         if path.exists() or (chosen and number not in chosen):
             continue
         start = time.process_time()
-        found = _trained(task)
+        found = _trained(task, longer)
         weights = {name: torch.from_numpy(array) for name, array in found.tensors().items()}
         content = {"format": "ddc.recurrent/1", "length": LENGTH, "input": signature(task)}
         torch.save({**content, "output": "round", **weights}, path)
@@ -73,7 +73,7 @@ def train(folder: Path, chosen: list[int]) -> None:
         print(f"{path.stem}: {found.summary()}, {time.process_time() - start:.0f} s", flush=True)
 
 
-def _trained(task: Drawn) -> Any:
+def _trained(task: Drawn, longer: bool) -> Any:
     """Return the best network of some recipes, the first that is always right."""
     from ddc.frontend.learn.recurrent import Recipe
     from ddc.frontend.learn.recurrent import train as learn
@@ -82,6 +82,9 @@ def _trained(task: Drawn) -> Any:
         x = rng.integers(task.low, task.high + 1, size=(count, length))
         return x[..., None], task.rule(x)[..., None]
 
+    if longer:
+        recipe = Recipe(6, (96,), (32,), "mse", "unit", seeds=4, batch=128, steps=5000)
+        return learn(source, LENGTH, recipe)
     start, best = time.process_time(), None
     wide = task.high - task.low > 10
     for attempt in range(TRIES):
@@ -196,6 +199,8 @@ def main() -> None:
             oracles(int(seed), int(count))
         case ["train", folder, *numbers]:
             train(Path(folder), [int(number) for number in numbers])
+        case ["longer", folder, *numbers]:
+            train(Path(folder), [int(number) for number in numbers], longer=True)
         case [folder, *numbers]:
             report(Path(folder), [int(number) for number in numbers])
         case _:
