@@ -58,6 +58,7 @@ class Arrays(Plain):
         module: Module,
     ) -> None:
         super().__init__(function, types, constants, names, module)
+        self.function = function
         self.axes: list[Loop] = []  # the loops that are axes of arrays, outermost first
         self.ranges: dict[str, Range] = {}
         self.longest = ranges.longest(function)

@@ -73,14 +73,15 @@ class Inputs:
             writer.line(f"{name} = {self._checked(param, name)}")
         self._shapes(writer, body.mentioned(self.sizes))
 
-    def refusal(self, indent: int) -> str:
+    def refusal(self, indent: int, ending: str = "") -> str:
         """Return the statement that says what all inputs must be, in few words if it is long."""
         texts = [
             ascii(claim(self.public, self.function.params, self.params, self.function.sizes, short))
             for short in (False, True)
         ]
-        fits = [t for t in texts if 4 * indent + len(f"raise ValueError({t})") <= LINE_LENGTH]
-        return f"raise ValueError({(fits or texts)[0]})"
+        endings = (ending, ending, "")  # one error rather than two is worth less than a line
+        found = [f"raise ValueError({text}){end}" for text, end in zip([*texts, texts[1]], endings)]
+        return next((f for f in found if 4 * indent + len(f) <= LINE_LENGTH), found[0])
 
     def message(self, param: Param, name: str) -> str:
         """Return what is said of a value that the type does not hold, as a literal."""
@@ -192,7 +193,7 @@ class Inputs:
             if groups:
                 self._lengths(writer, body)
         with writer.indented("except (LookupError, TypeError, ValueError):"):
-            writer.line(self.refusal(2))
+            writer.line(self.refusal(2, " from None"))
 
     def _read(self, name: str, lookup: str, rank: int) -> str:
         """Return an expression for nested lists of what is looked up."""

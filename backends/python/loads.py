@@ -144,7 +144,7 @@ class Loads(Arrays):
         e = replace(base, own=0)
         if fills and any(isinstance(f[2], Fraction) for f in fills) and kind != "float":
             e, kind = replace(e, text=f"{e.at(ATOM)}.astype(float)", prec=ATOM), "float"
-        if fills and kind == "truth":
+        if kind == "truth" and any(f[2] not in (0, 1) for f in fills):
             e, kind = replace(as_number(replace(e, own=1)), own=0), "int"
         wide = not fits(self.range_of(op.result)) and kind == "int"
         if wide:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ddc.ir import Affine, Bit, Missing, Param, Scalar, dims, element
+from ddc.ir import Affine, Bit, Missing, Param, Scalar, dims, element, int_bounds
 
 from .claims import membership
 from .inputs import WIDE, Inputs
@@ -13,11 +13,16 @@ from .shapes import solution
 from .text import BITOR, affine
 from .writer import LINE_LENGTH, Writer
 
+LONGEST_TEST = LINE_LENGTH - len("    if :")
+WRONG = "bad"
+COMPARED = 9  # values that np.isin compares one by one; among more it takes "1" for 1
+
 
 class NumpyInputs(Inputs):
     """Writes the checks of one function's parameters in the numpy style."""
 
     rows = False  # scalars may be columns
+    bits = False  # whether the body reads the one array, of bits, as bools
 
     def write(self, writer: Writer, body: Writer) -> None:
         """Write conversions, sizes and the check of shapes."""
@@ -27,6 +32,9 @@ class NumpyInputs(Inputs):
         )
         lone = len(params) == 1 and len(dims(params[0].type)) == 1
         plain = all(extent == Affine.symbol(s) for s, (_, _, extent) in self.solved.items())
+        if self.bits:
+            self._as_bools(writer, body)
+            return
         if arrays and (plain or lone):
             self._at_once(writer, body)
             return
@@ -36,6 +44,18 @@ class NumpyInputs(Inputs):
             self._shapes(writer, body.mentioned(self.sizes))
 
     # ------------------------------------------------------------ arrays of few values
+
+    def _as_bools(self, writer: Writer, body: Writer) -> None:
+        """Write one test of an array of bits, by the bools that the body reads."""
+        (param,), (name,) = self.function.params, self.params
+        given = self.names.fresh("given", "array")
+        writer.line(f"{given} = np.asarray({name})")
+        writer.line(f"{name} = {given} != 0")
+        shape = self._shaped(param, name)
+        differs = (f"np.count_nonzero({name} != {given})", f"({name} != {given}).any()")
+        texts = [" or ".join([*shape, test]) for test in differs]
+        self._refused([*shape, differs[len(texts[0]) > LONGEST_TEST]], writer)
+        self._sized(writer, body)
 
     def _at_once(self, writer: Writer, body: Writer) -> None:
         """Write one test of all arrays: ranks, lengths, then values."""
@@ -54,10 +74,22 @@ class NumpyInputs(Inputs):
             writer.line(f"{valid} = {valued[0].removeprefix('not ').removesuffix('.all()')}")
             valued = [f"not {valid}.all()"]
         tests += valued
-        with writer.indented(f"if {' or '.join(tests)}:"):
-            writer.line(self.refusal(2))
+        self._refused(tests, writer)
         self._each(writer, "{}.astype(np.int64)")
         self._sized(writer, body)
+
+    def _refused(self, tests: Sequence[str], writer: Writer) -> None:
+        """Write that an input is refused which meets any condition; many take two lines."""
+        first = len(tests)
+        while first and len(f"{WRONG} = {' or '.join(tests[:first])}") > LINE_LENGTH - 4:
+            first -= 1
+        rest = " or ".join([WRONG, *tests[first:]])
+        if len(" or ".join(tests)) > LONGEST_TEST and first and len(rest) <= LONGEST_TEST:
+            wrong = self.names.fresh(WRONG, "unfit")
+            writer.line(f"{wrong} = {' or '.join(tests[:first])}")
+            tests = [wrong, *tests[first:]]
+        with writer.indented(f"if {' or '.join(tests)}:"):
+            writer.line(self.refusal(2))
 
     def _each(self, writer: Writer, form: str) -> None:
         """Write the same conversion of every array."""
@@ -115,7 +147,8 @@ class NumpyInputs(Inputs):
             if isinstance(scalar, Bit) and len(names) == 1:
                 tests.append(f"not (({names[0]} == 0) | ({names[0]} == 1)).all()")
                 continue
-            if values.startswith("range"):  # among many values np.isin takes "1" for 1
+            low, high = int_bounds(scalar) or (0, 0)
+            if values.startswith("range") and (high or 0) - (low or 0) >= COMPARED:
                 many = f"np.result_type({', '.join(names)})"
                 dtype = many if len(names) > 1 else f"{names[0]}.dtype"
                 tests.append(f'{dtype}.kind not in "biufO"')

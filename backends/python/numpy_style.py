@@ -7,6 +7,7 @@ from typing import Any
 
 from ddc.ir import (
     Affine,
+    Bit,
     Category,
     Function,
     Loop,
@@ -31,7 +32,7 @@ from .ranges import fits
 from .text import ATOM, Expr, call, literal
 from .vector import Vector
 from .vector_ops import NotVector, is_array
-from .writer import Writer
+from .writer import LINE_LENGTH, Writer
 
 ROW = Loop("row", Affine.of(0), Affine.of(1))
 
@@ -44,7 +45,18 @@ def emit_numpy(module: Module, meta: dict[str, Any] | None) -> str:
             return _emit(module, function, types, meta, "columns")
         except NotVector:
             return _emit(module, function, types, meta, "rows")
-    return _emit(module, function, types, meta, "arrays")
+    ints = _emit(module, function, types, meta, "arrays")
+    *others, param = function.params or (None,)
+    if others or param is None or not isinstance(element(param.type), Bit):
+        return ints
+    bools = _emit(module, function, types, meta, "bools")
+    return min(bools, ints, key=_effort)
+
+
+def _effort(text: str) -> tuple[bool, int]:
+    """Return how many lines there are to read in a module; lists of bools are no numbers."""
+    lines = text.splitlines()
+    return ".tolist()" in text, len(lines) + 2 * sum(len(line) > LINE_LENGTH for line in lines)
 
 
 def _emit(
@@ -73,6 +85,7 @@ def _emit(
     head = Writer()
     inputs = NumpyInputs(function, names, public, params, sizes, gathered.helper)
     inputs.rows = mode == "columns"
+    inputs.bits = mode == "bools"
     inputs.write(head, body)
     text = docstring(function, params, meta)
     decorator = '@np.errstate(all="ignore")\n' if vector.quiet else ""
@@ -93,6 +106,8 @@ def _parameter(vector: Vector, param: Param, name: str, mode: str) -> Expr:
     real = isinstance(scalar, (Real, Missing))
     bounds = int_bounds(scalar)
     kind = "float" if real else "int" if bounds and fits(bounds) else "object"
+    if mode == "bools":
+        kind = "truth"
     if dims(param.type):
         return Expr(name, ATOM, kind, own=len(dims(param.type)))
     if mode != "columns":

@@ -17,7 +17,7 @@ from ddc.ir import (
     walk,
 )
 
-from .loads import Loads
+from .counts import Counts
 from .ranges import LARGEST_SIZE, Range, fits
 from .text import ATOM, BITOR, PRODUCT, Expr, as_float, literal
 from .values import LONG, NeedsStatements
@@ -27,7 +27,7 @@ from .writer import Writer
 SMALL_BOX = 1 << 16  # entries of a box that may be laid out for a reduction
 
 
-class Reductions(Loads):
+class Reductions(Counts):
     """Emits reductions."""
 
     def reduce(self, op: Op, writer: Writer | None) -> Expr:
@@ -40,6 +40,15 @@ class Reductions(Loads):
                     pass
             self.settle(op, writer)
             return self._reduce_arrays(op, writer)
+        if writer is not None:
+            try:
+                with self.attempt(writer):
+                    found = self.in_counts(op, writer)
+                    if found is None:
+                        raise NotVector
+                    return found
+            except (NotVector, NeedsStatements):
+                pass
         try:
             with self.attempt(writer):
                 return self._reduce_box(op, writer)
@@ -94,12 +103,47 @@ class Reductions(Loads):
             text = f"({', '.join(self.affine(d).text for d in shape)},)"
             e = replace(e, text=f"np.broadcast_to({e.text}, {text})", prec=ATOM)
         span = self._reduced_range(op)
+        product = self._scalar_product(op, e, writer)
+        if product is not None:
+            self.axes.clear()
+            self.leave(op)
+            return product
         if writer is not None and len(e.text) > LONG and isinstance(operand, str):
             self.bind(operand, e, writer)
             e = self.values[operand]
         self.axes.clear()
         self.leave(op)
         return self._reduced(op, e, span)
+
+    def _scalar_product(self, op: Op, e: Expr, writer: Writer | None) -> Expr | None:
+        """Return a real sum of the products of two arrays of one axis, if it is one."""
+        assert op.body is not None
+        last = op.body.ops[-1] if op.body.ops else None
+        real = isinstance(element(self.types[op.result]), Real)
+        if last is None or last.code != "mul" or op.body.yields != last.results or not real:
+            return None
+        factors = [self.operand(o) for o in last.operands]
+        kinds = {f.kind for f in factors}
+        whole = len(factors) == 2 and all(f.end == 1 and not f.own for f in factors)
+        if op.attr("kind") != "add" or not whole or "float" not in kinds or "object" in kinds:
+            return None
+        if e.is_simple or len(self.axes) != 1:
+            return None
+        self._bounded(op)
+        if writer is not None and sum(len(f.text) for f in factors) > LONG:
+            longest = max(last.operands, key=lambda o: len(self.operand(o).text))
+            if isinstance(longest, str):
+                self.bind(longest, self.values[longest], writer)
+                factors = [self.operand(o) for o in last.operands]
+        text = f"float({factors[0].at(PRODUCT)} @ {factors[1].at(PRODUCT + 1)})"
+        return Expr(text, ATOM, "float", depth=e.depth + 2)
+
+    def _bounded(self, op: Op) -> None:
+        """Note the interval of a real sum, by that of its terms."""
+        term = self.interval(cast(Any, op.body).yields[0])
+        if term is not None:
+            size = max(LARGEST_SIZE * abs(b) for b in term)
+            self.intervals[op.result] = (-size, size)
 
     def _reduce_axes(self, op: Op, behind: bool) -> Expr:
         """Return a reduction in a map as one along axes, behind or before those of the map.
@@ -236,16 +280,17 @@ class Reductions(Loads):
                 depth=depth,
             )
         if real:
-            term = self.interval(operand)
-            if term is not None:
-                ends = [LARGEST_SIZE * abs(b) for b in term]
-                self.intervals[op.result] = (-max(ends), max(ends))
+            self._bounded(op)
             return Expr(f"float({as_real(e).at(ATOM)}.sum())", ATOM, "float", depth=depth)
         if not fits(span):
             base = as_object(as_number(e)).at(ATOM)
+        if e.kind == "truth":
+            found = Expr(f"int(np.count_nonzero({e.text}))", ATOM, "int", depth=depth)
+        else:
+            found = Expr(f"int({base}.sum())", ATOM, "int", depth=depth)
         if kind == "xor":
-            return Expr(f"int({base}.sum()) % 2", PRODUCT, "int", depth=depth)
-        return Expr(f"int({base}.sum())", ATOM, "int", depth=depth)
+            return replace(found, text=f"{found.text} % 2", prec=PRODUCT)
+        return found
 
     def _reduce_arrays(self, op: Op, writer: Writer | None) -> Expr:
         """Return a reduction inside a map: a Python loop that combines whole arrays."""

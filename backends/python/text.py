@@ -90,7 +90,7 @@ def bitwise(operator: str, prec: int, args: Sequence[Expr], kind: str) -> Expr:
 
     Few readers know how these bind, so all but the same operator is bracketed.
     """
-    texts = [a.text if a.prec in (prec, ATOM) else f"({a.text})" for a in args]
+    texts = [a.text if a.prec in (prec, UNARY, ATOM) else f"({a.text})" for a in args]
     return Expr(f" {operator} ".join(texts), prec, kind, depth=1 + deepest(args))
 
 

@@ -26,6 +26,7 @@ from .arrays import DTYPES
 from .lines import Line
 from .reductions import Reductions
 from .text import ATOM, Expr
+from .values import LINE
 from .vector_ops import NotVector, as_number, is_array
 from .writer import Writer
 
@@ -163,6 +164,9 @@ class Vector(Reductions):
             lists = self.values[name]
             e = self._from_lists(op, k, lists)
             if not lists.text.isidentifier():
+                if len(e.text) > LINE:
+                    self.bind(name, lists, writer)
+                    e = self._from_lists(op, k, self.values[name])
                 self.define(name, e, writer)
                 continue
             writer.line(f"{lists.text} = {e.text}")

@@ -404,6 +404,12 @@ class Graph:
                     return y if x else 0
             if self.is_bit(a) and self.is_bit(b):
                 return self.and_([a, b])
+            for x, y in ((a, b), (b, a)):
+                count = self.ops.get(y) if isinstance(y, str) else None
+                if self.is_bit(x) and count is not None and count.code == "add":
+                    terms = [o for o in count.operands if isinstance(o, str) and self.is_bit(o)]
+                    if len(terms) == len(count.operands):  # proofs by parts see one part for each
+                        return self.add([self.and_([x, term]) for term in terms])
         return self.emit("mul", a, b)
 
     def real(self, a: Operand) -> Operand:

@@ -241,7 +241,8 @@ class _Prover:
             near = min((at.get(k, []) for k in inputs), key=len, default=[])
             group = next((g for g in near if g.mask & mask == mask), None)
             if group is None:
-                group = self._nearest(near, mask)
+                read = (at[k] for k in inputs if k in at)
+                group = self._nearest(min(read, key=len, default=[]), mask)
                 if group is None:
                     group = _Group(0)
                     groups.append(group)

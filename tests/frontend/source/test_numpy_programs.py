@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ddc import ir
-from tests.frontend.source.test_plain_programs import life, rule_30
+from tests.frontend.source.test_automata_programs import life, rule_30
 from tests.frontend.source.tracing import array, bits, compiled, mismatches, traced
 
 RULE_30 = [
