@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol, cast
 
-from ddc.ir import Attr, Op, Real, Scalar, int_bounds, levels
+from ddc.ir import Attr, Op, Real, Scalar, int_bounds
 
 from .intervals import Interval
 from .tables import MOST_AXES, axes, rows

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol, cast
 
-from ddc.ir import Op, Real, Scalar, levels
+from ddc.ir import Op, Real, Scalar
 
 from .intervals import Interval
 from .ranges import WORD, Range, fits, reach
