@@ -104,8 +104,10 @@ def _code(tree: ast.Module) -> list[str]:
     statements: list[str] = []
     for node in _undocumented(tree.body):
         if isinstance(node, ast.FunctionDef):
-            node = ast.FunctionDef(**{**vars(node), "body": _undocumented(node.body)})
-        statements.append(ast.dump(node))
+            body = [ast.dump(statement) for statement in _undocumented(node.body)]
+            statements += [node.name, ast.dump(node.args), *body]
+        else:
+            statements.append(ast.dump(node))
     return statements
 
 

@@ -48,7 +48,8 @@ class Kernels:
         self.single, self.run_single = self.several, self.run_several
         if layout.steps > 1:
             self.single, self.run_single = self._steps(1)
-        ring = len(stencil.borders) > 1 or stencil.borders[0] == "wrap" or not stencil.radius[0]
+        border, *others = stencil.borders
+        ring = bool(others) or border == "wrap" or not stencil.radius[0]
         # Passes of one step use the borders' ghosts; those of several go around a ring.
         self.ends = None if ring or layout.steps == 1 else Rule.of(stencil)
 

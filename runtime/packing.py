@@ -90,10 +90,12 @@ class PackedRows:
     def unpack(self, group: int = 0, dtype: Any = np.uint8) -> NDArray[Any]:
         """Return an array of the batch: rows first."""
         width = self.groups[group]
-        out = np.empty((self.rows, width), dtype=dtype)
+        out: NDArray[Any] = np.empty((self.rows, width), dtype=dtype)
         for part in self.parts:
-            block = out[part.first : part.first + part.rows]
-            made = block if block.dtype == np.uint8 else np.empty(block.shape, np.uint8)
+            block: NDArray[Any] = out[part.first : part.first + part.rows]
+            made: NDArray[np.uint8] = (
+                block if block.dtype == np.uint8 else np.empty(block.shape, np.uint8)
+            )
             self.lanes.unpack(self.place(group, part), made)
             if made is not block:
                 block[...] = made

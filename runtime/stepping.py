@@ -65,7 +65,8 @@ class Stepper:
         Raises `InputError` where the output does not have the input's shape, for values that are
         not of the declared type, and for an `out` of another shape or that cannot be written.
         """
-        if count < 0 or threads < 1:
+        whole = isinstance(count, (int, np.integer)) and isinstance(threads, (int, np.integer))
+        if not whole or count < 0 or threads < 1:
             raise InputError("steps needs a count of at least 0 and at least 1 thread")
         entry = self.module.entry
         if len(entry.params) != 1 or len(entry.results) != 1:
@@ -74,6 +75,9 @@ class Stepper:
             raise InputError("the output does not have the input's shape: it cannot be stepped")
         try:
             given = rectangular(entry.params[0].name, grid)
+        except DdcError as error:
+            raise InputError(str(error)) from None
+        try:
             if out is not None:
                 check_out(out, given.shape)
             return self._steps(given, count, threads, out, progress)

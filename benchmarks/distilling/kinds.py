@@ -473,7 +473,7 @@ def ring_stride(rng: np.random.Generator) -> Kind:
     units = [({(2 * k + d) % n: 1.0 for d in (-1, 0, 1, 2, 3)}, -2.5) for k in range(count)]
 
     def expected(x: Rows) -> Rows:
-        total = sum(np.roll(x, -d, 1) for d in (-1, 0, 1, 2, 3))
+        total: Rows = np.sum([np.roll(x, -d, 1) for d in (-1, 0, 1, 2, 3)], axis=0)
         return total[:, ::2] > 2
 
     return kind(Net(n).add(units).layers, rng, f"x[{n}]", "step", expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -194,7 +195,7 @@ def _digits(folder: Path, every: np.ndarray, spec: str, seed: int) -> tuple[Path
     x = torch.tensor(every, dtype=torch.float32)
     y = torch.tensor(every.argmax(axis=1))
     size = every.shape[1]
-    model = torch.nn.Sequential(
+    model: Any = torch.nn.Sequential(
         torch.nn.Linear(size, 64), torch.nn.ReLU(), torch.nn.Linear(64, size)
     )
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -208,7 +209,7 @@ def _digits(folder: Path, every: np.ndarray, spec: str, seed: int) -> tuple[Path
         if step % 250 == 249 and bool((model(x).argmax(1) == y).all()):
             break
     layers = [
-        tuple(part.detach().numpy().T.astype(float) for part in (layer.weight, layer.bias))
+        (layer.weight.detach().numpy().T.astype(float), layer.bias.detach().numpy().astype(float))
         for layer in (model[0], model[2])
     ]
     path = folder / f"digits_{size}.pt"

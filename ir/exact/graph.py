@@ -191,8 +191,8 @@ def _merged(rows: Rows, which: Ints, owners: Ints) -> tuple[Ints, Ints]:
         columns = rows.columns[rows.starts[row] : rows.starts[row + 1]]
         alike[row] = first.setdefault(columns.tobytes(), row)
     both = np.unique(owners * rows.count + alike[which])
-    owner, row = np.divmod(both, rows.count)
-    return owner, row
+    reader, read = np.divmod(both, rows.count)
+    return reader, read
 
 
 def _expanded(rows: Rows, which: Ints, base: Ints) -> Ints:

@@ -74,7 +74,7 @@ class Table:
             found: NDArray[Any] = self.digits[output, rows]
             return found
         words = self.words[output, rows >> 6] >> (rows & 63).astype(np.uint64)
-        return (words & np.uint64(1)).astype(np.uint8)
+        return np.asarray(words & np.uint64(1), dtype=np.uint8)
 
     def inputs_of(self, rows: Ints) -> Ints:
         """Return the input values of these rows, [rows, inputs]."""

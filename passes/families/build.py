@@ -1,5 +1,9 @@
 """Make the loop body of a family from the shapes that its units share and the fit of their indices."""
 
+# What numpy's functions give has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -234,7 +238,7 @@ def _sloped(pattern: Pattern) -> _Slope | None:
     if len(axes) != 2 or len(points) < FEWEST:
         return None
     across, along = axes
-    rows = np.arange(points[-1, across] + 1)
+    rows = np.arange(int(points[-1, across]) + 1)
     mine = [points[points[:, across] == row, along] for row in rows.tolist()]
     if len(rows) < 3 or any(not len(m) or m[-1] - m[0] + 1 != len(m) for m in mine):
         return None

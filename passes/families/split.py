@@ -4,6 +4,10 @@ What is left as small integers is written as a `table`, which the minimiser turn
 expression; the numbers around it are the weights that the network multiplies with.
 """
 
+# What numpy's functions give has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import itertools
@@ -114,7 +118,7 @@ def _lengthened(body: Body, levels: dict[Term, Ints]) -> Body:
             return body
         case Small(factor, atoms, entries):
             sizes = [2 if a.how != "add" else int(levels[a].max()) + 1 for a in atoms]
-            own = np.array(entries, dtype=np.int64).reshape(sizes)
+            own: Ints = np.array(entries, dtype=np.int64).reshape(sizes)
             for axis, atom in enumerate(atoms):
                 if atom.how == "add":
                     own = own.take(levels[atom], axis)
@@ -161,11 +165,11 @@ def evaluate(body: Body, table: Table) -> Ints:
             sizes = [2 if a.how != "add" else n for a, n in zip(atoms, counts)]
             own = np.array(entries, dtype=np.int64).reshape(sizes)
             for k, (atom, n) in enumerate(zip(atoms, counts)):
-                level = np.arange(n)
+                level: Ints = np.arange(n)
                 if atom.how != "add":
                     own = own.take(level > 0 if atom.how == "or" else level == n - 1, k)
             shape = [n if k in axes else 1 for k, n in enumerate(table.values.shape)]
-            spread = own.transpose(np.argsort(axes)).reshape(shape) * factor
+            spread: Ints = own.transpose(np.argsort(axes)).reshape(shape) * factor
             return np.broadcast_to(spread, table.values.shape)
         case Difference(factor, left, right):
             return factor * (evaluate(left, table) - evaluate(right, table))

@@ -4,6 +4,10 @@ Two prefixes of one length are in one class where every continuation up to the t
 the same outputs from there on. Classes are found from the last letter backwards, level by level.
 """
 
+# What numpy's functions give has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass

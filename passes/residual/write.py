@@ -173,7 +173,7 @@ class _Scan:
     def _scan(self) -> tuple[Operand, list[str]]:
         name = self.builder.fresh(self._name())
         state = State(name, range_of(self.coding.labels), self._start())
-        columns = self.machine.out.shape[2]
+        columns: int = self.machine.out.shape[2]
         with self.builder.body() as ops:
             step = Step(self.writer, self.coding, self.word, name)
             after = step.next()

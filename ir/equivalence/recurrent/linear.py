@@ -133,7 +133,8 @@ def _load(run: _Affine, op: Op) -> Exact:
     if isinstance(base, str) and base in run.cell.inputs:
         place = tuple(index.at.const for index in op.index[1:])
         column = run.cell.hidden + run.cell.columns[base, place]
-        return run.unit(range(column, column + 1))[0]
+        letter: Exact = run.unit(range(column, column + 1))[0]
+        return letter
     found: Exact = run.read(base)[tuple(index.at.const for index in op.index)]
     return found
 
@@ -381,7 +382,8 @@ class _Worst:
             total += max(Fraction(sum(abs(int(v)) for v in row), scale) for row in rows)
             rows = rows.dot(self.scaled.matrix[:h, :h])
             scale *= self.scaled.unit
-        return total * largest / (1 - theta)
+        bound: Fraction = total * largest / (1 - theta)
+        return bound
 
     def _shrinking(self) -> tuple[int, Fraction] | None:
         """Return a power of the network's matrix and its norm, where that is at most a half."""

@@ -112,7 +112,7 @@ def _without_rounding(x: Form, weight: Floats, bias: Floats, size: Floats) -> Bo
 
 
 def _whole(values: Floats) -> Bools:
-    return np.floor(values) == values
+    return np.asarray(np.floor(values) == values)
 
 
 def matrix(x: Form, low: Floats, wide: float) -> Form:
