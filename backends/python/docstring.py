@@ -10,6 +10,7 @@ from ddc.backends.evidence import sentence
 from ddc.ir import Function, Param
 
 from .claims import value_text
+from .tables import states
 
 
 def docstring(function: Function, params: Sequence[str], meta: dict[str, Any] | None) -> str:
@@ -21,6 +22,9 @@ def docstring(function: Function, params: Sequence[str], meta: dict[str, Any] | 
         lines.append("")
     lines.append("Returns:")
     lines += [f"    {result_name(r)}: {value_text(r)}" for r in function.results]
+    machines = states(function)
+    if machines:
+        lines += ["", *machines]
     claims = [sentence(claim) for claim in function.evidence]
     sizes = [f"{s.name} >= {s.minimum}" for s in function.sizes]
     if sizes:

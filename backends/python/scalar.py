@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol, cast
 
-from ddc.ir import Attr, Op, Real, Scalar, int_bounds, levels
+from ddc.ir import Attr, Op, Real, Scalar, int_bounds
 
 from .intervals import Interval
+from .tables import MOST_AXES, axes, rows
 from .text import (
     AND,
     ATOM,
@@ -42,7 +43,8 @@ from .text import (
 )
 
 EXACT_FLOAT = 1 << 53
-SHORT_TABLE = 16
+SHORT_TABLE = 16  # entries in a row
+SHORT_ROWS = 24  # characters of rows
 
 
 class Host(Protocol):
@@ -172,20 +174,21 @@ def _table(use: Use) -> Expr:
     entries = cast("tuple[int | Fraction, ...]", use.op.attr("entries"))
     real = isinstance(use.out, Real)
     texts = [float_text(v) if real else literal(v).text for v in entries]
-    tuple_text = f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
-    if len(entries) > SHORT_TABLE:
-        tuple_text = use.host.constant(use.op.result, tuple_text)
-    terms: list[Expr] = []
-    scale = 1
-    for a, scalar in reversed(list(zip(use.args, use.types))):
-        cases = tuple(levels(scalar) or (0,))
-        if len(cases) > 1:
-            terms.insert(0, _weighted(scale, _digit(a, cases)))
-        scale *= len(cases)
-    place = total(terms, "int", exact=True) if terms else literal(0)
-    return Expr(
-        f"{tuple_text}[{place.text}]", ATOM, "float" if real else "int", depth=1 + place.depth
-    )
+    several = axes(use.types)
+    digits = [_digit(use.args[k], cases) for k, cases in several]
+    sizes = [len(cases) for _, cases in several]
+    if 1 < len(sizes) <= MOST_AXES:
+        text = rows(texts, sizes)
+        if len(text) > SHORT_ROWS:
+            text = use.host.constant(use.op.result, text)
+        places = "][".join(d.text for d in digits)
+    else:
+        text = rows(texts, [len(texts)])
+        if len(entries) > SHORT_TABLE:
+            text = use.host.constant(use.op.result, text)
+        terms = [_weighted(math.prod(sizes[k + 1 :]), d) for k, d in enumerate(digits)]
+        places = (total(terms, "int", exact=True) if terms else literal(0)).text
+    return Expr(f"{text}[{places}]", ATOM, "float" if real else "int", depth=2 + deepest(digits))
 
 
 def _digit(e: Expr, cases: Sequence[int]) -> Expr:

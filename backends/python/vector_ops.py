@@ -5,16 +5,18 @@ Kinds of arrays: `int` (int64), `truth` (bool), `object` (Python ints of any siz
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol, cast
 
-from ddc.ir import Op, Real, Scalar, levels
+from ddc.ir import Op, Real, Scalar
 
 from .intervals import Interval
 from .ranges import WORD, Range, fits, reach
 from .scalar import TRANSFORMS, knots_of
+from .tables import MOST_AXES, axes, rows
 from .text import (
     ATOM,
     BITAND,
@@ -194,23 +196,21 @@ def _times(factor: int, e: Expr) -> Expr:
 def _table(use: Use) -> Expr:
     entries = cast("tuple[int | Fraction, ...]", use.op.attr("entries"))
     real = isinstance(use.out, Real)
-    texts = ", ".join(float_text(v) if real else literal(v).text for v in entries)
+    texts = [float_text(v) if real else literal(v).text for v in entries]
     wide = not real and not fits((min(map(int, entries)), max(map(int, entries))))
-    table = use.host.constant(
-        use.op.result, f"np.array([{texts}]{', dtype=object' if wide else ''})"
-    )
-    terms: list[Expr] = []
-    scale = 1
-    for a, scalar in reversed(list(zip(use.args, use.types))):
-        cases = tuple(levels(scalar) or (0,))
-        if len(cases) > 1:
-            terms.insert(0, _times(scale, _digit(a, cases, use)))
-        scale *= len(cases)
-    if not any(is_array(t) for t in terms):
+    several = axes(use.types)
+    digits = [_digit(use.args[k], cases, use) for k, cases in several]
+    if not any(is_array(d) for d in digits):
         raise NotVector
-    place = _sum(terms, "int")
+    sizes = [len(cases) for _, cases in several]
+    if len(sizes) > MOST_AXES:
+        terms = [_times(math.prod(sizes[k + 1 :]), d) for k, d in enumerate(digits)]
+        digits, sizes = [_sum(terms, "int")], [len(texts)]
+    text = f"np.array({rows(texts, sizes, '[', ']')}{', dtype=object' if wide else ''})"
+    table = use.host.constant(use.op.result, text)
     kind = "float" if real else "object" if wide else "int"
-    return Expr(f"{table}[{place.text}]", ATOM, kind, depth=1 + place.depth)
+    places = ", ".join(d.text for d in digits)
+    return Expr(f"{table}[{places}]", ATOM, kind, depth=2 + max(d.depth for d in digits))
 
 
 def _digit(e: Expr, cases: Sequence[int], use: Use) -> Expr:

@@ -382,6 +382,9 @@ class Containers(Machine):
             if count == 1:
                 return items[0]
         self.charge(count)
+        rows = [row for row in items if isinstance(row, tuple)]
+        if len(rows) == count and len({len(row) for row in rows}) == 1:
+            return tuple(self._at(list(column), place) for column in zip(*rows))
         numbers = all(is_number(v) for v in items)
         values = graph.levels(place)
         if numbers and values is not None and not any(isinstance(v, Sym) for v in items):

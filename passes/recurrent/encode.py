@@ -169,7 +169,7 @@ class Step:
             return after
         if isinstance(how, Form):
             return self.form(how)
-        return self.by_table(self.coding.machine.out[..., m], "y")
+        return self.by_table(self.coding.machine.out[..., m], "answer")
 
     def by_table(self, values: Ints, name: str) -> Operand:
         """Write a table over the state and the inputs, rows in increasing order of labels."""
