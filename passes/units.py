@@ -3,6 +3,10 @@
 Tabulation writes a function of units down as loads, tables and one `pack`; rolling reads it back.
 """
 
+# What numpy's functions give has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import math

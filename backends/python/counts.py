@@ -55,7 +55,8 @@ class Counts(Loads):
             return None
         self.enter(op)
         self.vectorise(op)
-        held, self.held = self.held, {name: None for name in used if name in made}
+        held = self.held
+        self.held = {name: None for name in used if name in made}
         try:
             self.block(Block(ops, ()), writer)
             found = {n: self.held.get(n) or self.operand(n) for n in used}

@@ -52,9 +52,9 @@ class Scans(Walks):
         for state, name in zip(op.states, states):
             self.values[state.name] = self.state_value(state.name, state.type, name)
         self.running = Running(dict(zip(following, states)))
-        text = None
+        text, head = None, ""
         try:
-            heads, _, walked = self.heads(op)
+            (head, *_), _, walked = self.heads(op)
             (value,) = self.body(op.body, walked, None)
             entry = self.yielded(op, 0, value)
             for k, name in enumerate(following):
@@ -65,7 +65,7 @@ class Scans(Walks):
         except NeedsStatements:
             pass
         self.running = None
-        if text is None or len(text) + len(heads[0]) > LINE - 4:
+        if text is None or len(text) + len(head) > LINE - 4:
             self.names.release(start)
             return False
         inits = [self.initial(op, k).at(TERNARY) for k in range(len(states))]
@@ -74,7 +74,7 @@ class Scans(Walks):
         else:
             writer.line(f"{', '.join(states)} = {', '.join(inits)}")
         self.intervals[result] = None
-        found = Expr(f"[{text} {heads[0]}]", ATOM, "array", depth=2)
+        found = Expr(f"[{text} {head}]", ATOM, "array", depth=2)
         last = not any(self.usage.count[name] for name in op.results[1:])
         if (
             last and self.usage.count[result] == 1 and result in self.returned

@@ -6,6 +6,10 @@ weights, bias and activation, over numbers of the same classes whose bases lie a
 induction along the stages; what is not told so (two spellings of one function) has two classes.
 """
 
+# What numpy's functions give has no element type; mypy checks the rest strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import numpy as np
