@@ -9,15 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import ddc
+from benchmarks.networks import Layer as FloatLayer
 from benchmarks.spine import code_size, report
 from ddc.frontend import Samples
 from ddc.frontend.learn import Essence, Options, learn, write_layers
 from ddc.ir import DdcError
 
-__all__ = ["Compiled", "Learned", "compiled", "learned", "reach", "report", "table"]
+__all__ = [
+    "Compiled",
+    "Learned",
+    "compiled",
+    "learned",
+    "numpy_function",
+    "reach",
+    "report",
+    "speed",
+    "table",
+]
 
+ROUNDS = 9
 SLOW = 1.0  # seconds of one call beyond which no larger size is tried
 
 
@@ -81,6 +94,46 @@ def compiled(model: Path, **options: Any) -> Compiled:
     lines, tokens = code_size(program.python())
     numpy_lines, _ = code_size(program.python("numpy"))
     return Compiled(program, seconds, lines, tokens, numpy_lines)
+
+
+def numpy_function(result: Compiled) -> Callable[..., Any]:
+    """Return the emitted function in numpy style."""
+    assert result.program is not None
+    space: dict[str, Any] = {}
+    exec(compile(result.program.python("numpy"), "emitted", "exec"), space)
+    function: Callable[..., Any] = space[result.program.ir.entry.name]
+    return function
+
+
+def speed(
+    layers: Sequence[FloatLayer], result: Compiled, inputs: NDArray[np.uint8]
+) -> tuple[float, str]:
+    """Compare the emitted numpy function with one dense pass in numpy, one input at a time.
+
+    CPU time of this thread, rounds of both in turn; the ratio is the median of the rounds' ratios.
+    """
+    function, flat = numpy_function(result), inputs.reshape(len(inputs), -1).astype(np.float64)
+    rounds = [
+        (_seconds(function, inputs), _seconds(lambda row: _dense(layers, row), flat))
+        for _ in range(ROUNDS)
+    ]
+    ratio = float(np.median([dense / emitted for emitted, dense in rounds]))
+    emitted, dense = (float(np.median(column)) * 1e6 for column in zip(*rounds))
+    return ratio, f"numpy style {ratio:.1f}x as fast as dense ({emitted:.1f} and {dense:.1f} us)"
+
+
+def _seconds(call: Callable[[Any], object], inputs: NDArray[Any]) -> float:
+    start = time.thread_time()
+    for one in inputs:
+        call(one)
+    return (time.thread_time() - start) / len(inputs)
+
+
+def _dense(layers: Sequence[FloatLayer], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    for weights, bias in layers[:-1]:
+        values = np.sign(values @ weights + bias)
+    sums: NDArray[np.float64] = values @ layers[-1][0] + layers[-1][1]
+    return sums
 
 
 def reach(

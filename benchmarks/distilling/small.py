@@ -224,7 +224,7 @@ def _words(folder: Path) -> bool:
     rows: list[Sequence[object]] = []
     good = True
     for number, task in enumerate(words.TASKS):
-        bits = 4 if task.count > 1 else 6
+        bits = 4 if task.count > 1 else task.bits
         samples = task.samples(bits)
         start = time.perf_counter()
         for steps in (1_500, 6_000):

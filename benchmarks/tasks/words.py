@@ -25,6 +25,7 @@ class Word:
     answer: Callable[..., int]
     outputs: Callable[[int], int] = lambda bits: bits  # how many bits the answer has; 0 for one
     spelling: str = "low"
+    bits: int = 6  # of the words that a network of one number is trained on
 
     def spell(self, values: list[int], bits: int) -> dict[str, np.ndarray]:
         """Return the numbers as the inputs of the task."""
@@ -78,8 +79,8 @@ TASKS = (
     Word("max(a, b), highest bit first", 2, lambda a, b, n: max(a, b), spelling="high"),
     Word("a > b, highest bit first, in one input", 2, lambda a, b, n: int(a > b), _one, "halves"),
     Word("a = b", 2, lambda a, b, n: int(a == b), _one),
-    Word("a multiple of 3", 1, lambda a, n: int(a % 3 == 0), _one),
-    Word("no two neighbouring ones", 1, lambda a, n: int(not a & a >> 1), _one),
+    Word("a multiple of 3", 1, lambda a, n: int(a % 3 == 0), _one, bits=7),
+    Word("no two neighbouring ones", 1, lambda a, n: int(not a & a >> 1), _one, bits=7),
 )
 
 
