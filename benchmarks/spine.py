@@ -75,7 +75,7 @@ def report(goal: str, met: bool, text: str) -> bool:
 
 
 def rule_30(folder: Path) -> bool:
-    """Line 1: the 20-cell network, the 24-cell network, the program on a million cells."""
+    """Measure the 20-cell network, the 24-cell network, the program on a million cells."""
     out = folder / "rule30.py"
     wall, cpu = cold(
         str(EXAMPLES / "rule30/model.pt"), "-o", str(out), "--name", "rule30", "--quiet"
@@ -102,7 +102,7 @@ def rule_30(folder: Path) -> bool:
 
 
 def automata(folder: Path) -> bool:
-    """Line 2: all 256 automata as threshold networks, 32 as trained networks."""
+    """Measure all 256 automata as threshold networks, 32 as trained networks."""
     table = minimal_operations()
     start = time.perf_counter()
     failures: list[str] = []
@@ -136,7 +136,7 @@ def automata(folder: Path) -> bool:
 
 
 def life(folder: Path) -> bool:
-    """Line 3: Life from the convolutional network, then 100 steps on 512 x 300."""
+    """Measure Life from the convolutional network, then 100 steps on 512 x 300."""
     out = folder / "life.py"
     wall, cpu = cold(str(EXAMPLES / "life/model.pt"), "-o", str(out), "--style", "numpy", "--quiet")
     step = loaded(out, "model")
@@ -159,7 +159,7 @@ def life(folder: Path) -> bool:
 
 
 def start_up() -> bool:
-    """Line 5: the help text and the bare import."""
+    """Time the help text and the bare import."""
     help_seconds = sorted(_timed("-m", "ddc", "--help") for _ in range(5))[2]
     import_seconds = sorted(_timed("-c", "import ddc") for _ in range(5))[2]
     return report(

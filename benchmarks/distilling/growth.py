@@ -1,4 +1,4 @@
-"""Line 7: how compiling, finding the families and a fresh proof grow with the network."""
+"""How compiling, finding the families and a fresh proof grow with the network."""
 
 from __future__ import annotations
 

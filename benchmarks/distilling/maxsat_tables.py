@@ -1,4 +1,4 @@
-"""Line 2: the MAX-SAT networks, learned, compiled, at larger sizes, and the solvers compared."""
+"""The MAX-SAT networks, learned, compiled, at larger sizes, and the solvers compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Line 3: the orientation network, learned, compiled, and on five families of shapes."""
+"""The orientation network, learned, compiled, and on five families of shapes."""
 
 from __future__ import annotations
 

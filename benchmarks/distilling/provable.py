@@ -1,4 +1,4 @@
-"""Line 6: automata on 64 and 100 cells, trained to be provable, and proved output by output."""
+"""Automata on 64 and 100 cells, trained to be provable, and proved output by output."""
 
 from __future__ import annotations
 

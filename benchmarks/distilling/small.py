@@ -1,4 +1,4 @@
-"""Line 4: automata one by one and all in one, Life, argmax and max, sums and comparisons of words."""
+"""Automata one by one and all in one, Life, argmax and max, sums and comparisons of words."""
 
 from __future__ import annotations
 
