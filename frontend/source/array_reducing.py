@@ -14,7 +14,7 @@ from . import arrays
 from .array_making import named_dtype, whole, wholes
 from .arrays import as_array, from_flat
 from .dtypes import BOOL, FLOAT64, INT64, Dtype, cast, kind_for, probe
-from .graph import Operand
+from .emitter import Operand
 from .ufuncs import UFUNCS, compute, finished
 from .values import Arr, Builtin, DType, Items, Sym, Value, new_array
 

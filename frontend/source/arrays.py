@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .dtypes import BOOL, OBJECT, Dtype, cast, inferred, kind_for, probe, put
-from .machine import python_type
 from .ufuncs import UFUNCS, compute
 from .values import Arr, Items, Name, Sym, Value, is_number, kind_of, new_array
+from .wording import python_type
 
 if TYPE_CHECKING:
     from .containers import Containers as Trace
+    from .machine import Machine
 
 OPERATORS = {
     "+": "add",
@@ -196,7 +197,7 @@ def update(trace: Trace, sign: str, old: Arr, value: Value) -> Arr:
 # ---------------------------------------------------------------- indexing
 
 
-def rows(trace: Trace, value: Arr) -> Iterator[Value]:
+def rows(trace: Machine, value: Arr) -> Iterator[Value]:
     """Yield the entries along the first axis."""
     if not value.shape:
         trace.never(1, "TypeError: iteration over an array without axes")

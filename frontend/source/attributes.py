@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from .array_library import ARRAY_ATTRIBUTES, NUMPY
 from .array_reducing import ufunc_part
-from .machine import python_type, shown
 from .math_library import MATH
 from .standard_library import FUNCTOOLS, ITERTOOLS, OPERATORS, flatten
 from .values import (
@@ -23,6 +22,7 @@ from .values import (
     Sym,
     Value,
 )
+from .wording import python_type, shown
 
 if TYPE_CHECKING:
     from .expressions import Expressions as Trace

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import arrays
-from .machine import python_type
 from .values import (
     Arr,
     Builtin,
@@ -24,6 +23,7 @@ from .values import (
     is_number,
     kind_of,
 )
+from .wording import python_type
 
 if TYPE_CHECKING:
     from .expressions import Expressions as Trace

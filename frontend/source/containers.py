@@ -1,287 +1,23 @@
-"""Truth, comparison, membership, indexing and iteration of values of any type."""
+"""Indexing, look-ups, stores and operators of containers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ddc.ir import DdcError
 
 from . import arrays
-from .graph import Operand
-from .machine import LocatedError, Machine, Merge, python_type
-from .values import (
-    Arr,
-    Builtin,
-    DType,
-    ErrorType,
-    Function,
-    Guarded,
-    Items,
-    Library,
-    Mapping,
-    Name,
-    Partial,
-    Poison,
-    Stream,
-    Sym,
-    Value,
-    is_number,
-    kind_of,
-    next_serial,
-)
+from .comparisons import Comparisons
+from .emitter import Operand
+from .values import Arr, Guarded, Items, Mapping, Poison, Sym, Value, is_number, kind_of
+from .wording import python_type
 
 _SEQUENCES = (Items, tuple, str, range)
-_ORDER = {"<": (1, 0), "<=": (1, 1), ">": (0, 0), ">=": (0, 1)}
 
 
-class Containers(Machine):
-    """What containers and numbers have in common."""
-
-    def located(self, error: DdcError) -> DdcError:
-        """Return an error with the place where the trace is, if it has none."""
-        return error if isinstance(error, LocatedError) else self.error(str(error))
-
-    def _check_current(self, value: Value) -> None:
-        if isinstance(value, (Items, Mapping)):
-            self.current(value)
-        elif isinstance(value, Arr):
-            self.current(value.buffer)
-
-    # ------------------------------------------------------------ truth
-
-    def truth(self, value: Value) -> Operand:
-        """Return whether a value is true, as a bit."""
-        self._check_current(value)
-        if is_number(value):
-            return self.numbers.truth(value)
-        if isinstance(value, Items):
-            if any(not isinstance(v, Guarded) for v in value.items):
-                return 1
-            return self.graph.or_([v.there for v in value.items])
-        if isinstance(value, (Mapping, tuple, str, range, frozenset)) or value is None:
-            return int(bool(value.items if isinstance(value, Mapping) else value))
-        if isinstance(value, Arr):
-            if value.data.size != 1:
-                self.never(1, "ValueError: the truth of an array is ambiguous")
-            return self.numbers.truth(value.data.item())
-        if isinstance(value, Name):
-            return self.graph.table([int(bool(o)) for o in value.options], value.place)
-        if isinstance(value, (Function, Builtin, Partial, Library, DType, ErrorType)):
-            return 1
-        raise self.error(f"the truth of {python_type(value)} is not understood")
-
-    # ------------------------------------------------------------ comparison
-
-    def compare(self, sign: str, a: Value, b: Value) -> Value:
-        """Return `a sign b`."""
-        if sign in ("in", "not in"):
-            bit = self.contains(b, a)
-            return self.numbers.value(self.graph.not_(bit) if sign == "not in" else bit, "bool")
-        if sign in ("is", "is not"):
-            same = self._identity(a, b)
-            return self.numbers.value(self.graph.not_(same) if sign == "is not" else same, "bool")
-        if isinstance(a, Arr) or isinstance(b, Arr):
-            if a is None or b is None:
-                return sign == "!="
-            try:
-                return arrays.binary(self, sign, a, b)
-            except DdcError as error:
-                raise self.located(error) from None
-        if sign in ("==", "!="):
-            bit = self.equal(a, b)
-            return self.numbers.value(self.graph.not_(bit) if sign == "!=" else bit, "bool")
-        if is_number(a) and is_number(b):
-            try:
-                return self.numbers.compare(sign, a, b)
-            except DdcError as error:
-                raise self.located(error) from None
-        for kinds in (Items, tuple):
-            if isinstance(a, kinds) and isinstance(b, kinds):
-                bit = self._order(sign, self.plain_list(a), self.plain_list(b))
-                return self.numbers.value(bit, "bool")
-        if isinstance(a, str) and isinstance(b, str):
-            return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[sign]
-        raise self.error(f"'{sign}' of {python_type(a)} and {python_type(b)} is not understood")
-
-    def equal(self, a: Value, b: Value) -> Operand:
-        """Return whether two values are equal, as a bit."""
-        if is_number(a) and is_number(b):
-            return self.numbers.truth(self.numbers.compare("==", a, b))
-        if isinstance(a, Name) or isinstance(b, Name):
-            return self._equal_names(a, b)
-        for kinds in (Items, tuple):
-            if isinstance(a, kinds) and isinstance(b, kinds):
-                xs, ys = self.plain_list(a), self.plain_list(b)
-                if len(xs) != len(ys):
-                    return 0
-                self.charge(len(xs))
-                return self.graph.and_([self.equal(x, y) for x, y in zip(xs, ys)])
-        if isinstance(a, Mapping) or isinstance(b, Mapping) or isinstance(a, Arr):
-            raise self.error(f"'==' of {python_type(a)} is not understood here")
-        plain = (str, range, frozenset, type(None), int, float, Ellipsis.__class__)
-        if isinstance(a, plain) and isinstance(b, plain):
-            return int(a == b)
-        return int(a is b or (isinstance(a, DType) and isinstance(b, DType) and a.dtype == b.dtype))
-
-    def _equal_names(self, a: Value, b: Value) -> Operand:
-        if not isinstance(a, Name):
-            a, b = b, a
-        if isinstance(b, str) or b is None:
-            return self.graph.table([int(o == b) for o in a.options], a.place)
-        if not isinstance(b, Name):
-            return 0
-        places = [
-            self.graph.table(
-                [a.options.index(o) if o in a.options else -1 for o in b.options], b.place
-            )
-        ]
-        return self.graph.eq(a.place, places[0])
-
-    def _order(self, sign: str, xs: list[Value], ys: list[Value]) -> Operand:
-        """Compare sequences: the first entries that differ decide."""
-        forward, equal = _ORDER[sign]
-        if len(xs) == len(ys):
-            result: Operand = equal
-        else:
-            result = int((len(xs) < len(ys)) == bool(forward))
-        for x, y in reversed(list(zip(xs, ys))):
-            self.charge(1)
-            less = self.truth(self.compare("<" if forward else ">", x, y))
-            result = self.graph.select(self.equal(x, y), result, less)
-        return result
-
-    def _identity(self, a: Value, b: Value) -> Operand:
-        if a is None or b is None:
-            if isinstance(a, Name) or isinstance(b, Name):
-                return self._equal_names(a, b)
-            return int(a is b)
-        if isinstance(a, bool) and isinstance(b, bool):
-            return int(a == b)
-        for x, y in ((a, b), (b, a)):
-            if isinstance(x, bool) and isinstance(y, Sym) and y.kind == "int":
-                return 0
-        if is_number(a) or is_number(b) or isinstance(a, str) or isinstance(b, str):
-            raise self.error("'is' of numbers and strings is not understood; say '=='")
-        return int(a is b)
-
-    def contains(self, container: Value, item: Value) -> Operand:
-        """Return whether a container holds a value, as a bit."""
-        self._check_current(container)
-        if isinstance(container, range) and is_number(item):
-            return self._in_range(container, item)
-        if isinstance(container, (frozenset, Mapping)):
-            keys = list(container.items if isinstance(container, Mapping) else container)
-            return self.one_of(item, keys)
-        if isinstance(container, str):
-            if isinstance(item, Name):
-                found = [int(o is not None and o in container) for o in item.options]
-                return self.graph.table(found, item.place)
-            if isinstance(item, str):
-                return int(item in container)
-            raise self.error("'in' of this value and a string is not understood")
-        if isinstance(container, Arr):
-            flat = container.data.ravel().tolist()
-            return self.graph.or_([self.equal(item, v) for v in flat])
-        return self.one_of(item, self.plain_list(container))
-
-    def one_of(self, item: Value, options: Sequence[Value]) -> Operand:
-        """Return whether a value is one of several, as a bit."""
-        self.charge(len(options))
-        if isinstance(item, Name) and all(isinstance(o, str) or o is None for o in options):
-            found = [int(o in options) for o in item.options]
-            return self.graph.table(found, item.place)
-        levels = self.graph.levels(item.name) if isinstance(item, Sym) else None
-        if levels is not None and not any(isinstance(o, (Sym, Poison)) for o in options):
-            numbers = {o for o in options if isinstance(o, (int, float))}
-            inside = numbers.issuperset(levels)
-            if inside or numbers.isdisjoint(levels):
-                return int(inside)
-        return self.graph.or_([self.equal(item, o) for o in options])
-
-    def _in_range(self, values: range, item: Value) -> Operand:
-        if not isinstance(item, Sym):
-            return int(item in values)
-        x = item.name
-        if not len(values):
-            return 0
-        if not self.graph.is_int(x):
-            self.charge(len(values))
-            return self.graph.or_([self.graph.eq(x, v) for v in values])
-        low, high = min(values[0], values[-1]), max(values[0], values[-1])
-        inside = [self.graph.le(low, x), self.graph.le(x, high)]
-        step = abs(values.step)
-        if step > 1:
-            inside.append(self.graph.eq(self.graph.mod(self.graph.sub(x, low), step), 0))
-        return self.graph.and_(inside)
-
-    # ------------------------------------------------------------ iteration
-
-    def iterate(self, value: Value) -> Iterator[Value]:
-        """Return an iterator over the items, some of them guarded."""
-        self._check_current(value)
-        if isinstance(value, Stream):
-            return value.source
-        if isinstance(value, Items):
-            return self._live(value)
-        if isinstance(value, (tuple, str, range)):
-            return iter(value)
-        if isinstance(value, frozenset):
-            return iter(sorted(value, key=_key_order))
-        if isinstance(value, Mapping):
-            return iter(list(value.items))
-        if isinstance(value, Arr):
-            return arrays.rows(self, value)
-        raise self.error(f"iterating over {python_type(value)} is not understood")
-
-    def _live(self, value: Items) -> Iterator[Value]:
-        """Walk a list as Python does: what is appended on the way is reached too."""
-        place = 0
-        while place < len(value.items):
-            self.charge(1)
-            yield value.items[place]
-            place += 1
-
-    def items_of(self, value: Value) -> list[Value]:
-        """Return all items, counted before they are stored; some may be guarded."""
-        if isinstance(value, (tuple, range, str)):
-            self.charge(len(value))
-            return list(value)
-        found: list[Value] = []
-        for item in self.iterate(value):
-            self.charge(1)
-            found.append(item)
-        return found
-
-    def plain_list(self, value: Value) -> list[Value]:
-        """Return all items; an error where their number depends on the input."""
-        found = self.items_of(value)
-        if any(isinstance(v, Guarded) for v in found):
-            raise self.error("a list whose length depends on the input is not understood here")
-        return found
-
-    def guarded(self, guards: Sequence[Operand], value: Value) -> Value:
-        """Return a value that is there only where all guards are 1."""
-        there = self.graph.and_(guards)
-        if isinstance(value, Guarded):
-            there, value = self.graph.and_([there, value.there]), value.value
-        return value if there == 1 else Guarded(there, value)
-
-    def length(self, value: Value) -> Value:
-        """Return len(value)."""
-        self._check_current(value)
-        if isinstance(value, Items):
-            total = self.graph.add(
-                [v.there if isinstance(v, Guarded) else 1 for v in value.items] or [0]
-            )
-            return self.numbers.value(total, "int")
-        if isinstance(value, (tuple, str, range, frozenset)):
-            return len(value)
-        if isinstance(value, Mapping):
-            return len(value.items)
-        if isinstance(value, Arr) and value.shape:
-            return value.shape[0]
-        return self.never(1, f"TypeError: {python_type(value)} has no length")
+class Containers(Comparisons):
+    """Entries of containers, read and written, and operators on containers."""
 
     # ------------------------------------------------------------ keys and indices
 
@@ -310,7 +46,7 @@ class Containers(Machine):
 
     def item(self, value: Value, place: Value) -> Value:
         """Return value[place]."""
-        self._check_current(value)
+        self.check_current(value)
         if isinstance(value, Arr):
             try:
                 return arrays.get_item(self, value, place)
@@ -403,10 +139,6 @@ class Containers(Machine):
         if isinstance(result, Poison):
             raise self.error(result.why)
         return result
-
-    def pick_one(self, bit: Operand, then: Value, other: Value) -> Value:
-        """Return one of two values, as a bit decides."""
-        return Merge(self, next_serial(), {}, {}).value(bit, then, other)
 
     def look_up(self, table: Mapping, key: Value, default: list[Value] | None) -> Value:
         """Return table[key]; `default` holds what stands for a key that is not there."""
@@ -504,10 +236,6 @@ class Containers(Machine):
 
     # ------------------------------------------------------------ containers and operators
 
-    def binary(self, sign: str, a: Value, b: Value) -> Value:
-        """Return `a sign b`."""
-        raise NotImplementedError
-
     def call(self, function: Value, args: Sequence[Value], named: dict[str, Value]) -> Value:
         """Return the result of a call."""
         raise NotImplementedError
@@ -542,10 +270,6 @@ _SET_SIGNS: dict[str, Callable[[Any, Any], Any]] = {
     "-": lambda a, b: a - b,
     "^": lambda a, b: a ^ b,
 }
-
-
-def _key_order(key: Value) -> tuple[str, Any]:
-    return ("number", key) if isinstance(key, (int, float)) else (type(key).__name__, str(key))
 
 
 def _plain(value: Any) -> int | float:

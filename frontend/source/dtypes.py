@@ -12,9 +12,9 @@ import numpy as np
 
 from ddc.ir import DdcError
 
-from .graph import Operand
-from .machine import python_type, shown
+from .emitter import Operand
 from .values import Arr, Builtin, DType, Name, Sym, Value, is_number, kind_of
+from .wording import python_type, shown
 
 if TYPE_CHECKING:
     from .containers import Containers as Trace

@@ -11,9 +11,9 @@ from ddc.ir import DdcError
 
 from . import arrays
 from .array_library import GRIDS
-from .containers import Containers
-from .graph import Operand
-from .machine import python_type, shown
+from .emitter import Operand
+from .scopes import Scopes
+from .syntax import SIGNS
 from .values import (
     Arr,
     Builtin,
@@ -31,40 +31,15 @@ from .values import (
     is_number,
     next_serial,
 )
+from .wording import describe, python_type, shown
 
 DEEPEST = 200  # nested expressions, statements and calls, together
-
-SIGNS: dict[type[ast.AST], str] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.Pow: "**",
-    ast.LShift: "<<",
-    ast.RShift: ">>",
-    ast.BitAnd: "&",
-    ast.BitOr: "|",
-    ast.BitXor: "^",
-    ast.MatMult: "@",
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-    ast.Is: "is",
-    ast.IsNot: "is not",
-    ast.In: "in",
-    ast.NotIn: "not in",
-}
 
 Attributes = Callable[["Expressions", Value, str], Value]
 Calls = Callable[["Expressions", Value, list[Value], dict[str, Value]], Value]
 
 
-class Expressions(Containers):
+class Expressions(Scopes):
     """Evaluates expressions in a scope; functions of the program are called by `Statements`."""
 
     @contextmanager
@@ -105,31 +80,6 @@ class Expressions(Containers):
 
     def name_node(self, node: Any) -> Value:
         return self.read(node.id, node)
-
-    def read(self, name: str, node: ast.AST | None = None) -> Value:
-        """Return what a name stands for."""
-        scope: Scope | None = self.scope
-        while scope is not None:
-            home = scope.elsewhere.get(name, scope)
-            if name in home.items:
-                return home.items[name]
-            if name in home.own:
-                self.never(1, f"UnboundLocalError: {shown(name)} has no value yet")
-            scope = scope.parent
-        from .builtins import BUILTINS
-
-        if name in BUILTINS:
-            return BUILTINS[name]
-        raise self.error(f"the name {shown(name)} is not defined, or not understood", node)
-
-    def assign(self, name: str, value: Value) -> None:
-        """Give a name a value, in the scope of the function around."""
-        scope = self.scope
-        while not scope.function and name not in scope.own and scope.parent is not None:
-            scope = scope.parent
-        home = scope.elsewhere.get(name, scope)
-        self.touch(home)
-        home.items[name] = value
 
     def constant_node(self, node: Any) -> Value:
         value = node.value
@@ -471,58 +421,9 @@ class Expressions(Containers):
                     self.path.append(bit)
         return undecided
 
-    def targets(self, target: ast.expr, value: Value) -> dict[str, Value]:
-        """Return the names that an assignment to plain names and tuples of them binds."""
-        if isinstance(target, ast.Name):
-            return {target.id: value}
-        if not isinstance(target, (ast.Tuple, ast.List)):
-            raise self.error(f"{describe(target)} as a target is not understood", target)
-        found: dict[str, Value] = {}
-        for part, item in self.unpacked(target, value):
-            found.update(self.targets(part, item))
-        return found
-
-    def unpacked(self, target: Any, value: Value) -> Iterator[tuple[ast.expr, Value]]:
-        """Yield the parts of a tuple target with their values."""
-        items, parts = self.plain_list(value), target.elts
-        stars = [k for k, p in enumerate(parts) if isinstance(p, ast.Starred)]
-        short = len(items) < len(parts) - 1 if stars else len(items) != len(parts)
-        if short:
-            self.never(1, f"ValueError: {len(items)} values for {len(parts)} targets")
-        if not stars:
-            yield from zip(parts, items)
-            return
-        (at,) = stars
-        behind = len(parts) - at - 1
-        yield from zip(parts[:at], items[:at])
-        yield parts[at].value, Items(items[at : len(items) - behind])
-        yield from zip(parts[at + 1 :], items[len(items) - behind :])
-
     def unsupported(self, node: ast.AST) -> DdcError:
         """Return the error for a node that is not understood."""
         return self.error(f"{describe(node)} is not understood", node)
-
-
-_WORDS: dict[type[ast.AST], str] = {
-    ast.JoinedStr: "an f-string outside of raise",
-    ast.Yield: "a generator function ('yield')",
-    ast.YieldFrom: "a generator function ('yield from')",
-    ast.Await: "'await'",
-    ast.ClassDef: "a class",
-    ast.With: "'with'",
-    ast.Try: "'try'",
-    ast.Delete: "'del'",
-    ast.Match: "'match'",
-    ast.AsyncFunctionDef: "an async function",
-    ast.Starred: "'*' here",
-    ast.Attribute: "an attribute",
-    ast.Subscript: "a subscript",
-}
-
-
-def describe(node: ast.AST) -> str:
-    """Return what a node is, in words."""
-    return _WORDS.get(type(node), f"'{type(node).__name__}'")
 
 
 _RULES: dict[type[ast.AST], Callable[[Expressions, Any], Value]] = {

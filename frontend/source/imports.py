@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .machine import shown
 from .values import Inert, Library, Value
+from .wording import shown
 
 if TYPE_CHECKING:
     from .statements import Statements

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .machine import python_type
 from .values import Arr, Sym, Value, is_number
+from .wording import python_type
 
 if TYPE_CHECKING:
     from .expressions import Expressions as Trace

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from ddc.ir import DdcError
 
-from .graph import EXACT_FLOAT, Graph, Operand
+from .emitter import Operand
+from .graph import EXACT_FLOAT, Graph
 from .values import Sym, Value, is_number, kind_of
 
 LARGEST_INT = 1 << 15  # bits of an int that the program itself computes

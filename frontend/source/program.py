@@ -37,8 +37,8 @@ from ddc.ir import (
 from ddc.ir.ranges import accepts
 
 from .dtypes import KIND
-from .graph import Graph, Operand
-from .machine import python_type, shown
+from .emitter import Operand
+from .graph import Graph
 from .prove import value_set
 from .statements import Statements
 from .values import (
@@ -54,6 +54,7 @@ from .values import (
     new_array,
 )
 from .values import Function as ProgramFunction
+from .wording import python_type, shown
 
 LARGEST_TEXT = 4 << 20
 LARGEST_META = 1 << 20

@@ -14,7 +14,8 @@ from ddc.ir import Block, DdcError, Function, Missing, Module, Op, Param, Real, 
 from ddc.ir import levels as levels_of
 from ddc.ir.interpreter import run_batch
 
-from .graph import Graph, Operand
+from .emitter import Operand
+from .graph import Graph
 
 MOST_CASES = 1 << 18
 FEW_CASES = 1 << 12

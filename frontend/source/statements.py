@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import arrays
-from .expressions import SIGNS, Expressions, describe
-from .graph import Graph, Operand
+from .emitter import Operand
+from .expressions import Expressions
+from .graph import Graph
 from .imports import import_from, import_modules
-from .machine import Contents, Exit, Region, shown
+from .machine import Contents, Exit, Region
+from .syntax import SIGNS, declarations, has_continue
 from .values import (
     Arr,
     DeadPath,
@@ -24,6 +26,7 @@ from .values import (
     Value,
     next_serial,
 )
+from .wording import describe, shown
 
 MOST_CALLS = 40  # calls inside calls
 
@@ -282,7 +285,7 @@ class Statements(Expressions):
 
     def _iteration(self, node: Any, outer: Region) -> bool:
         """Run the body once; tell whether the loop goes on."""
-        if not _has_continue(node):
+        if not has_continue(node):
             return self.block(node.body)
         ways, mark = self._ways_out() + len(outer.exits), self.mark()
         with self.journal() as journal:
@@ -445,76 +448,6 @@ class Statements(Expressions):
             if name not in bound:
                 self.never(1, f"TypeError: {shown(function.name)} needs {shown(name)}")
         return bound
-
-
-Declared = tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]
-
-
-def declarations(node: ast.FunctionDef | ast.Lambda) -> Declared:
-    """Return the names that are local to a function, nonlocal in it, and global in it."""
-    known: Declared | None = getattr(node, "_declared", None)
-    if known is not None:
-        return known
-    spec = node.args
-    own = {a.arg for a in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)}
-    own |= {a.arg for a in (spec.vararg, spec.kwarg) if a is not None}
-    above: set[str] = set()
-    outside: set[str] = set()
-    for inner in _own_nodes(node):
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-            own.add(inner.id)
-        elif isinstance(inner, ast.FunctionDef):
-            own.add(inner.name)
-        elif isinstance(inner, (ast.Import, ast.ImportFrom)):
-            own |= {(a.asname or a.name).split(".")[0] for a in inner.names}
-        elif isinstance(inner, ast.Nonlocal):
-            above |= set(inner.names)
-        elif isinstance(inner, ast.Global):
-            outside |= set(inner.names)
-    found = (frozenset(own - above - outside), tuple(sorted(above)), tuple(sorted(outside)))
-    node._declared = found  # type: ignore[union-attr]
-    return found
-
-
-_INNER = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-
-
-def _own_nodes(node: ast.FunctionDef | ast.Lambda) -> Iterator[ast.AST]:
-    """Yield the nodes of a function's body, without those of functions inside it.
-
-    Of a comprehension only assignment expressions bind names of the function around.
-    """
-    stack: list[tuple[ast.AST, bool]] = []
-    body = node.body if isinstance(node.body, list) else [node.body]
-    stack += [(n, False) for n in body]
-    while stack:
-        inner, comprehension = stack.pop()
-        if isinstance(inner, ast.NamedExpr):
-            yield inner.target
-            stack.append((inner.value, comprehension))
-            continue
-        if not comprehension:
-            yield inner
-        if isinstance(inner, (ast.FunctionDef, ast.Lambda)):
-            continue
-        inside = comprehension or isinstance(inner, _INNER)
-        stack += [(n, inside) for n in ast.iter_child_nodes(inner)]
-
-
-def _has_continue(loop: ast.AST) -> bool:
-    """Tell whether a `continue` belongs to a loop."""
-    known: Any = getattr(loop, "_continues", None)
-    if known is not None:
-        return bool(known)
-    found = False
-    stack: list[ast.AST] = list(loop.body)  # type: ignore[attr-defined]
-    while stack and not found:
-        node = stack.pop()
-        found = isinstance(node, ast.Continue)
-        if not isinstance(node, (ast.For, ast.While, ast.FunctionDef, ast.Lambda)):
-            stack += ast.iter_child_nodes(node)
-    loop._continues = found  # type: ignore[attr-defined]
-    return found
 
 
 _RULES: dict[type[ast.AST], Callable[[Statements, Any], bool | None]] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .dtypes import BOOL, Dtype, kind_for, limits, rounded, wrapped
-from .graph import Operand
+from .emitter import Operand
 from .values import Sym, Value, kind_of
 
 if TYPE_CHECKING:
