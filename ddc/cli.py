@@ -141,6 +141,9 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument("data", metavar="INPUT", help=".npy, .npz or .csv")
     parser.add_argument("-o", dest="out", metavar="OUTPUT", required=True, help=".npy or .npz")
     parser.add_argument("--steps", type=int, metavar="N", help="apply the program N times")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="that share the work; default 1"
+    )
     parser.add_argument("--backend", metavar="NAME", help="python or llvm")
     parser.add_argument("--trust", action="store_true", help="allow what can run code")
     _progress_options(parser)

@@ -36,6 +36,8 @@ def run_file(arguments: argparse.Namespace) -> None:
         )
     if arguments.steps is not None and arguments.steps < 0:
         raise UsageError(f"--steps takes a count of at least 0, not {arguments.steps}")
+    if arguments.threads < 1:
+        raise UsageError(f"--threads takes a count of at least 1, not {arguments.threads}")
     runner = _program(arguments)
     names = None if runner is None else [param.name for param in runner.params]
     inputs = read_inputs(arguments.data, names)
@@ -76,23 +78,24 @@ def _native(
 ) -> None:
     """Run a program and write its result; one that is large is computed in the file's memory."""
     out: str = arguments.out
+    threads: int = arguments.threads
     if arguments.backend == "python":
         write_result(out, _by_python(runner, inputs, arguments.steps, progress))
         return
     if arguments.steps is not None:
         grid = inputs[0]
         if not is_mapped(out, grid.nbytes):
-            write_result(out, runner.steps(grid, arguments.steps, progress=progress))
+            write_result(out, runner.steps(grid, arguments.steps, threads, progress=progress))
             return
         with mapped_file(out, grid.shape, grid.dtype) as made:
-            runner.steps(grid, arguments.steps, out=made, progress=progress)
+            runner.steps(grid, arguments.steps, threads, made, progress)
         return
     form = runner.form(*inputs)
     if form is None or not is_mapped(out, math.prod(form[0]) * form[1].itemsize):
-        write_result(out, runner(*inputs, progress=progress))
+        write_result(out, runner(*inputs, threads=threads, progress=progress))
         return
     with mapped_file(out, *form) as made:
-        runner(*inputs, out=made, progress=progress)
+        runner(*inputs, threads=threads, out=made, progress=progress)
 
 
 def _by_python(

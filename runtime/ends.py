@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.backends.llvm.bits import cone
+from ddc.backends.lowering.logic import cone
 from ddc.backends.lowering.stencil import Stencil
 from ddc.ir.equivalence.gates import Gates
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from ddc.backends.llvm.machine import Cpu, binding, host, object_code
+from ddc.backends.llvm.machine import Cpu, binding, host, object_code, pipeline
 from ddc.backends.llvm.unit import Unit
 from ddc.backends.lowering import lower
 from ddc.ir import Module
@@ -44,7 +44,7 @@ def code_of(
     """Return machine code for assembly, from the cache where it is there."""
     if cache is None:
         return object_code(text, cpu, level, vectorise)
-    key = cache.key(text, cpu.key, f"level {level} {vectorise}")
+    key = cache.key(text, cpu.key, pipeline(level, vectorise))
     return cache.get(key, lambda: object_code(text, cpu, level, vectorise))
 
 

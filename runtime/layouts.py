@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ddc.backends.llvm.bits import cone
 from ddc.backends.llvm.machine import Cpu
 from ddc.backends.llvm.packed import BLOCK
+from ddc.backends.lowering.logic import cone
 from ddc.backends.lowering.stencil import Stencil
 from ddc.ir.equivalence.gates import Gates
 

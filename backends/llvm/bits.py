@@ -81,4 +81,4 @@ def emit_recipe(
     return registers[steps.result]
 
 
-__all__ = ["TERNARY", "all_ones", "cone", "emit_gates", "emit_recipe", "vector_type"]
+__all__ = ["TERNARY", "all_ones", "emit_gates", "emit_recipe", "vector_type"]

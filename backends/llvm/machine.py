@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,34 @@ def parsed(text: str) -> Any:
     return module
 
 
+def stages(level: int, vectorise: bool) -> tuple[int, ...]:
+    """Return the levels of the pass pipelines that code goes through, one after the other.
+
+    Level 2 makes recurrences of loads that neighbouring iterations share, which then have no
+    vectors: so loops become vectors at level 1.
+    """
+    if vectorise and level > 1:
+        return 1, level
+    return (level,) if level > 0 else ()
+
+
+@lru_cache(maxsize=1)
+def _source() -> str:
+    """Return a digest of this file, which says how passes and targets are set up."""
+    try:
+        return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    except OSError:  # inside an archive
+        return ""
+
+
+def pipeline(level: int, vectorise: bool) -> str:
+    """Return a text that changes whenever the same assembly could become other machine code.
+
+    The processor and LLVM's version are not in it.
+    """
+    return f"level {level}, passes {stages(level, vectorise)}, vectors {vectorise}, {_source()}"
+
+
 def optimised(text: str, cpu: Cpu, level: int = 3, vectorise: bool = True) -> tuple[Any, Any]:
     """Return the module after the passes of a level, and its target machine.
 
@@ -103,9 +133,7 @@ def optimised(text: str, cpu: Cpu, level: int = 3, vectorise: bool = True) -> tu
     module = parsed(text)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    # Level 2 makes recurrences of loads that neighbouring iterations share, which then have no
-    # vectors: so loops become vectors at level 1.
-    for stage in (1, level) if vectorise and level > 1 else (level,) if level > 0 else ():
+    for stage in stages(level, vectorise):
         options = llvm.create_pipeline_tuning_options(speed_level=stage)
         options.loop_vectorization = vectorise
         options.slp_vectorization = vectorise

@@ -79,6 +79,23 @@ def test_keys_tell_everything_apart(tmp_path: Path) -> None:
     assert len({key("a", "b"), key("ab", ""), key("a", "c"), key("a"), key("b", "a")}) == 5
 
 
+def test_another_pass_pipeline_is_another_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ddc.backends.llvm import machine
+    from ddc.runtime import jit
+
+    text = "define i32 @f() {\n  ret i32 7\n}\n"
+    cache, cpu = ObjectCache(tmp_path / "cache"), machine.GENERIC
+    for level, vectorise in ((0, False), (1, False), (2, False), (2, True), (3, True)):
+        jit.code_of(text, cpu, level, vectorise, cache)
+        jit.code_of(text, cpu, level, vectorise, cache)
+    assert len(list(cache.folder.iterdir())) == 5
+    monkeypatch.setattr(machine, "stages", lambda *_: ())
+    jit.code_of(text, cpu, 3, True, cache)
+    assert len(list(cache.folder.iterdir())) == 6
+
+
 def test_a_folder_that_cannot_be_made_only_means_no_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cache = ObjectCache(tmp_path / "file" / "cache")

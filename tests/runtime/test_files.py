@@ -208,6 +208,15 @@ def test_a_bad_number_of_steps_is_usage(program: str, tmp_path: Path, count: str
     assert status == 2
 
 
+@pytest.mark.parametrize("steps", [[], ["--steps", "40"]])
+def test_threads_change_nothing(program: str, tmp_path: Path, steps: list[str]) -> None:
+    row = np.random.default_rng(5).integers(0, 2, 300_001, dtype=np.uint8)
+    grid, out = saved(tmp_path, row), str(tmp_path / "o.npy")
+    assert main(["run", program, grid, *steps, "--threads", "3", "-o", out]) == 0
+    assert np.array_equal(np.load(out), rule_30(row, 40 if steps else 1))
+    assert main(["run", program, grid, *steps, "--threads", "0", "-o", out]) == 2
+
+
 def test_states_that_a_dtype_does_not_hold(tmp_path: Path, capsys: Any) -> None:
     words = [written(tmp_path, GROWS), saved(tmp_path, np.ones(3, np.uint8))]
     out = str(tmp_path / "o.npy")
