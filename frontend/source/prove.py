@@ -45,7 +45,7 @@ def can_hold(graph: Graph, bits: Sequence[Operand]) -> Verdict:
         return Verdict(None)
     (found,) = np.nonzero(holds)
     if not len(found):
-        if whole or _never_from_cuts(graph, both):
+        if whole or _never_by_order(graph, both) or _never_from_cuts(graph, both):
             return Verdict(False)
         return _any_can_hold(graph, bits[:-1], _cases(graph, bits[-1]))
     return Verdict(True, {name: rows[name][found[0]].item() for name in leaves})
@@ -76,6 +76,40 @@ def _any_can_hold(graph: Graph, given: Sequence[Operand], cases: list[Operand]) 
         if found.possible is None:
             verdict = found
     return verdict
+
+
+def _never_by_order(graph: Graph, bit: str) -> bool:
+    """Tell whether a conjunction bounds a number from both sides so that nothing is left."""
+    lowest: dict[str, tuple[Any, bool]] = {}  # bound, whether it is excluded
+    highest: dict[str, tuple[Any, bool]] = {}  # bound, whether it is included
+    for op in _conjuncts(graph, bit):
+        if op.code not in ("lt", "le"):
+            continue
+        (a, b), strict = op.operands, op.code == "lt"
+        if isinstance(b, str) and not isinstance(a, str):
+            lowest[b] = max(lowest.get(b, (a, strict)), (a, strict))
+        if isinstance(a, str) and not isinstance(b, str):
+            highest[a] = min(highest.get(a, (b, not strict)), (b, not strict))
+    for name in lowest.keys() & highest.keys():
+        (low, excluded), (high, included) = lowest[name], highest[name]
+        if low > high or (low == high and (excluded or not included)):
+            return True
+    return False
+
+
+def _conjuncts(graph: Graph, bit: str) -> list[Op]:
+    """Return the ops whose conjunction a bit is, as far as they are built by `and`."""
+    found: dict[str, Op] = {}
+    stack: list[object] = [bit]
+    while stack:
+        name = stack.pop()
+        op = graph.ops.get(name) if isinstance(name, str) and name not in found else None
+        if op is None:
+            continue
+        found[op.result] = op
+        if op.code == "and":
+            stack += op.operands
+    return list(found.values())
 
 
 def _never_from_cuts(graph: Graph, bit: str) -> bool:

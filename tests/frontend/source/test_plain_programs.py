@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ddc import ir
-from tests.frontend.source.tracing import array, bits, mismatches
+from tests.frontend.source.tracing import array, bits, mismatches, traced
 
 COMPARATOR = {
     "first difference": """
@@ -367,6 +367,26 @@ def f(x):
 
     found = mismatches(text, {"x": ir.REAL}, ir.REAL, rows, expected)
     assert all(abs(mine - theirs) < 1e-12 for _, mine, theirs in found)
+
+
+@pytest.mark.parametrize(("sign", "raises"), [("<", False), ("<=", True)])
+def test_a_number_between_equal_ends_exists_only_where_both_are_included(
+    sign: str, raises: bool
+) -> None:
+    text = f"""
+def f(x):
+    low, high = -1.75, -1.75
+    if x is not None and low <= x {sign} high:
+        return 1 / (high - low)
+    return 0.0
+"""
+    params: dict[str, ir.Type] = {"x": ir.Missing(ir.REAL)}
+    if raises:
+        with pytest.raises(ir.DdcError, match="ZeroDivisionError"):
+            traced(text, params, ir.REAL)
+        return
+    rows = {"x": np.array([np.nan, -2.0, -1.75, 3.0])}
+    assert mismatches(text, params, ir.REAL, rows, lambda x: 0.0) == []
 
 
 def test_missing_numbers_and_categories() -> None:
