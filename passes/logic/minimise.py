@@ -64,7 +64,7 @@ def minimise(
     # Logic of at most three bits stays in the and/or/xor/not of its minimal circuit.
     strict = _is_small(problem)
     share = max(_LEAST, _SHARED // tables) if tables > 1 else _FUEL[effort]
-    expr = _Search(min(_FUEL[effort], share), strict).solve(problem)
+    expr = Search(min(_FUEL[effort], share), strict).solve(problem)
     bits = [at for at, axis in enumerate(problem.axes) if axis.is_bit]
     if not strict:
         expr = polish(expr, bits)
@@ -88,7 +88,7 @@ def _problem(table: Table) -> Problem:
     return Problem(tuple(axes), np.where(care, values, 0), care)
 
 
-class _Search:
+class Search:
     """Solve a problem and its subproblems by all strategies, on one budget, with a memo."""
 
     def __init__(self, fuel: int, strict: bool) -> None:
@@ -204,7 +204,7 @@ def _small_form(inputs: int, wanted: int, cared: int, strict: bool) -> Expr:
     care = np.array([bool(cared >> i & 1) for i in range(1 << inputs)]).reshape((2,) * inputs)
     problem = Problem(tuple(Axis(Var(i), BIT) for i in range(inputs)), values, care)
     if len(problem.outputs) == 2:
-        solver = _Search(_FUEL[0], strict)
+        solver = Search(_FUEL[0], strict)
         found.extend(thresholds(problem, solver))
         found.extend(counts(problem, solver))
         if not strict and inputs == 3:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ddc.passes.logic.evaluate import evaluate
 from ddc.passes.logic.expr import Var
-from ddc.passes.logic.minimise import _Search
+from ddc.passes.logic.minimise import Search
 from ddc.passes.logic.table import Axis, Problem
 from ddc.passes.logic.threshold import separating_weights, thresholds
 
@@ -20,8 +20,8 @@ def problem(levels: list[tuple[int, ...]], values: np.ndarray) -> Problem:
     return Problem(axes, values.astype(np.int64), np.ones(values.shape, dtype=np.bool_))
 
 
-def solver() -> _Search:
-    return _Search(10**12, False)
+def solver() -> Search:
+    return Search(10**12, False)
 
 
 @given(
