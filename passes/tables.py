@@ -44,11 +44,6 @@ class NetworkTables:
     # Where tables are over less than the cone: how it was shown that they are the whole output.
     local: LocalFacts | None = None
 
-    @property
-    def inputs_checked(self) -> int:
-        """The number of network evaluations in all tables."""
-        return sum(group.table.rows for group in self.groups)
-
 
 def network_of(module: Module, context: Context) -> Network:
     """Return the entry of a network-level module ready for exact evaluation."""

@@ -249,7 +249,6 @@ class Kernel:
     locals: tuple[Array, ...]
     workspace: tuple[tuple[Array, Expr], ...]
     checked: bool
-    comments: tuple[str, ...] = ()
 
 
 def statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
@@ -294,11 +293,6 @@ def expressions(statement: Stmt) -> Iterator[Expr]:
         expr = stack.pop()
         yield expr
         stack.extend(children(expr))
-
-
-def int_const(value: int, type_: str = INDEX) -> Const:
-    """Return an int literal."""
-    return Const(value, type_)
 
 
 def limits(type_: str) -> tuple[int, int]:

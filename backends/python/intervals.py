@@ -12,7 +12,6 @@ from fractions import Fraction
 from ddc.ir import Missing, Op, Real, Scalar, int_bounds
 
 Interval = tuple[float, float] | None
-EVERYTHING = (-math.inf, math.inf)
 
 
 def of_type(scalar: Scalar) -> Interval:

@@ -22,7 +22,6 @@ Counts = NDArray[np.int64]
 Policy = Callable[[Counts, Counts], float]
 
 NEARLY = 0.99  # label of a clause that has another way to be satisfied
-LADDER = 21  # numbers of clauses that are tried
 
 
 def training(variables: int, clauses: int) -> Samples:
@@ -45,11 +44,6 @@ def training(variables: int, clauses: int) -> Samples:
                 truths.append(sure if own == 0 else 1 - sure)
     truth = np.round(truths, 12)
     return Samples({"formula": np.stack(rows)}, np.stack([1 - truth, truth], 1).round(12))
-
-
-def ladder(variables: int) -> list[int]:
-    """Return the numbers of clauses that formulas are drawn with."""
-    return [max(1, int(m)) for m in np.linspace(0, 10 * variables, LADDER)]
 
 
 def three_sat(variables: int, clauses: int, generator: np.random.Generator) -> Formula:

@@ -285,19 +285,6 @@ def _joined(function: Callable[..., Any]) -> Callable[..., Value]:
     return call
 
 
-def _windows(trace: Trace, x: Value, window_shape: Value, axis: Value = None) -> Value:
-    given = as_array(trace, x)
-    view = moved(
-        trace,
-        np.lib.stride_tricks.sliding_window_view,
-        given.data,
-        wholes(trace, window_shape),
-        option(trace, axis),
-    )
-    trace.charge(view.size)
-    return new_array(view.copy(), given.dtype)
-
-
 MAKING: dict[str, Callable[..., Value]] = {
     "array": _array,
     "asarray": _asarray,

@@ -35,9 +35,6 @@ from .wording import describe, python_type, shown
 
 DEEPEST = 200  # nested expressions, statements and calls, together
 
-Attributes = Callable[["Expressions", Value, str], Value]
-Calls = Callable[["Expressions", Value, list[Value], dict[str, Value]], Value]
-
 
 class Expressions(Scopes):
     """Evaluates expressions in a scope; functions of the program are called by `Statements`."""

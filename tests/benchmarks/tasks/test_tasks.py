@@ -130,11 +130,6 @@ def test_formulas(family: str) -> None:
     assert (formula == draw(20, 3000, np.random.default_rng(5))).all()
 
 
-def test_ladder() -> None:
-    steps = maxsat.ladder(10)
-    assert (len(steps), steps[0], steps[1], steps[-1]) == (21, 1, 5, 100)
-
-
 def clause(*literals: int, width: int = 6) -> list[int]:
     return [int(at in literals) for at in range(width)]
 
