@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ddc.backends.lowering.logic import cone
+from ddc.backends.lowering.luts import recipe
 from ddc.backends.lowering.machine import Machine, widths
 from ddc.ir.equivalence.gates import Gates
 
 from .bits import TERNARY, emit_gates, emit_recipe, vector_type
-from .luts import recipe
 from .text import Writer
 
 

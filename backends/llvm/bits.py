@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ddc.backends.lowering.logic import cone
+from ddc.backends.lowering.luts import Recipe
 from ddc.ir.equivalence.gates import Gates
 
-from .luts import Recipe
 from .text import Writer
 
 

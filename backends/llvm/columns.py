@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ddc.backends.lowering.logic import cone
+from ddc.backends.lowering.luts import Recipe, recipe
 from ddc.ir.equivalence.gates import Gates
 
 from .bits import TERNARY, emit_gates, emit_recipe, vector_type
-from .luts import Recipe, recipe
 from .text import Writer
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ddc.backends.lowering.logic import cone
+from ddc.backends.lowering.luts import Recipe, recipe
 from ddc.backends.lowering.stencil import Offset, Stencil
 from ddc.ir.equivalence.gates import Gates
 
 from .bits import TERNARY, emit_gates, emit_recipe, vector_type
-from .luts import Recipe, recipe
 from .text import Writer
 
 PARAMETERS = (

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from benchmarks.programs import LIFE, RULE30
 from ddc import ir
-from ddc.backends.llvm.decompose import decompose
 from ddc.backends.llvm.machine import Cpu, host
 from ddc.backends.llvm.packed import rule_recipe
+from ddc.backends.lowering.decompose import decompose
 from ddc.backends.lowering.stencil import Stencil, stencil_of
 from ddc.ir.interpreter import run
 from ddc.runtime import layouts
