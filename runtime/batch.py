@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import Param, Real, dims, element
+from ddc.ir import DdcError, Param, Real, dims, element
 
 from .binding import Binding
 from .grid import aligned
-from .packing import NEAR, AutomatonRows, LogicRows, Part, parts_of
+from .lanes import Lanes, element_of
+from .packing import AutomatonRows, LogicRows, numbers, partition
 from .rows import SingleKernel
 from .sequence import SequenceKernel
 from .values import entries
@@ -28,6 +29,8 @@ Arrays = Sequence[NDArray[Any]]
 Block = tuple[int, int]  # first row, number of rows
 
 FEW = 64  # rows at least in a block
+NEAR = 1 << 21  # bytes of a block that is converted and computed at once
+FAR = 1 << 25  # bytes of packed blocks that one native call runs through
 
 
 class Scratch:
@@ -117,52 +120,77 @@ class PackedEngine:
     def __init__(self, kernel: LogicRows | AutomatonRows, params: Sequence[Param]) -> None:
         self.kernel = kernel
         self.params = params
-        widths = [*kernel.taken, *kernel.made]
-        self.narrow, self.wide = min(widths), sum(kernel.taken)
+        self.results: Sequence[tuple[str, int]] = [("yield", k) for k in range(len(kernel.made))]
+        self.yields: Sequence[int] = range(len(kernel.made))
+        if isinstance(kernel, AutomatonRows):
+            self.results, self.yields = kernel.kernel.machine.results, kernel.kernel.yields
 
     def takes(self, rows: int) -> bool:
         """Tell whether a batch is large enough."""
-        return parts_of(self.kernel.lanes, rows, self.narrow, self.wide, NEAR) is not None
+        return partition(self.kernel, rows) is not None
 
     def blocks(self, rows: int) -> list[Block]:
-        """Return blocks whose rows fill the lanes."""
-        parts = parts_of(self.kernel.lanes, rows, self.narrow, self.wide, NEAR)
-        assert parts is not None
-        return [(part.first, part.rows) for part in parts]
+        """Return runs of whole blocks, the last of which has the rest too."""
+        blocks = partition(self.kernel, rows)
+        assert blocks is not None
+        size = max(1, FAR // max(1, blocks.size * sum(self.kernel.taken))) * blocks.size
+        cuts = [k * size for k in range(max(1, rows // size))]
+        return [(a, b - a) for a, b in zip(cuts, [*cuts[1:], rows])]
 
     def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
-        """Return the results of rows that are packed, run and unpacked."""
-        kernel, lanes = self.kernel, self.kernel.lanes
-        depth, vector = lanes.depth(rows), lanes.lanes // 8
-        packed = scratch.get("inputs", (depth * sum(kernel.taken) * vector,))
-        made = scratch.get("outputs", (max(1, depth * sum(kernel.made)) * vector,))
-        place = packed.ctypes.data
-        for param, array, width in zip(self.params, inputs, kernel.taken):
-            cells = bits_of(param, array, first)
-            if not lanes.pack(cells.reshape(rows, width), place):
-                entries(param, cells, "bit", first=first)  # it says which entry is none
-            place += depth * width * vector
-        states = kernel.execute(packed.ctypes.data, made.ctypes.data, depth, 0, depth)
-        unpacked: list[NDArray[Any]] = []
-        place = made.ctypes.data
-        for k, width in enumerate(kernel.made):
-            lone = not isinstance(kernel, AutomatonRows)
-            out = scratch.target(k, (rows, width)) if lone else scratch.get(k, (rows, width))
-            lanes.unpack(place, out)
-            unpacked.append(out)
-            place += depth * width * vector
+        """Return the results of rows that are packed, run and unpacked, block by block."""
+        kernel, lanes, blocks = self.kernel, self.kernel.lanes, partition(self.kernel, rows)
+        assert blocks is not None
+        vector = blocks.depth * lanes.bytes
+        given = [
+            numbers(param, array, width, first)
+            for param, array, width in zip(self.params, inputs, kernel.taken)
+        ]
+        made = [self._target(k, rows, width, scratch) for k, width in enumerate(kernel.made)]
+        packed = scratch.get("inputs", (vector * sum(kernel.taken),))
+        unpacked = scratch.get("outputs", (vector * max(1, sum(kernel.made)),))
+        room = lanes.room(blocks.depth * max(*kernel.taken, *kernel.made, 1))
+        work, states, step = scratch.get("work", (room,)), packed, 0
         if isinstance(kernel, AutomatonRows):
-            assert states is not None
-            finals = kernel.finals(states, [Part(0, rows, 0, depth)], rows)
-            return automaton_results(kernel, unpacked, finals)
-        return unpacked
+            states = kernel.states(blocks.count * blocks.depth)
+            step = vector * kernel.kernel.planes
+        fields = [
+            (array.ctypes.data, array.shape[1], array.dtype.itemsize, _conversion(lanes, array, k))
+            for k, arrays in enumerate((given, made))
+            for array in arrays
+        ]
+        table = np.array(fields, dtype=np.int64)
+        bad = lanes.batch(
+            table.ctypes.data, kernel.address, packed.ctypes.data, unpacked.ctypes.data,
+            work.ctypes.data, states.ctypes.data, len(given), len(made), rows, blocks.depth,
+            lanes.bytes, step, 0, blocks.count,
+        )  # fmt: skip
+        if bad:
+            for param, array in zip(self.params, inputs):
+                entries(param, array, "bit", first=first)  # it says which entry is none
+            raise DdcError("an input has changed while it was read")
+        finals = kernel.finals(states, blocks) if isinstance(kernel, AutomatonRows) else []
+        return self.ordered(made, finals)
+
+    def _target(self, k: int, rows: int, width: int, scratch: Scratch) -> NDArray[Any]:
+        """Return where the k-th array of bits goes: where it is wanted, if it can be written there."""
+        number = self.results.index(("yield", self.yields[k]))
+        if number < len(scratch.targets):
+            wanted = scratch.targets[number]
+            if element_of(wanted.dtype) is not None and wanted.flags.c_contiguous:
+                return wanted.reshape(rows, width)
+        return scratch.get(("made", k), (rows, width))
+
+    def ordered(self, yields: Arrays, finals: Arrays) -> Arrays:
+        """Return a program's results in order: arrays of bits, and the last states of automata."""
+        places = {k: n for n, k in enumerate(self.yields)}
+        return [yields[places[k]] if kind == "yield" else finals[k] for kind, k in self.results]
 
 
-def automaton_results(kernel: AutomatonRows, yields: Arrays, finals: Arrays) -> Arrays:
-    """Return a program's results in order, from the sequences it yields and its last states."""
-    places = {k: n for n, k in enumerate(kernel.kernel.yields)}
-    results = kernel.kernel.machine.results
-    return [yields[places[k]] if kind == "yield" else finals[k] for kind, k in results]
+def _conversion(lanes: Lanes, array: NDArray[Any], direction: int) -> int:
+    element = element_of(array.dtype)
+    assert element is not None
+    return lanes.places(element)[direction]
 
 
 class SingleEngine:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.backends.llvm.packed import BLOCK
 from ddc.ir import DdcError, Param, Real, dims, element, is_bit
 
 from . import batch, results
 from .batch import Engine, Progress
 from .lanes import lanes_of
-from .packing import FAR, AutomatonRows, PackedRows, pack, parts_of, run_packed
-from .values import InputError, entries
+from .packing import AutomatonRows, PackedRows, pack, partition, run_packed
+from .values import InputError
 
 if TYPE_CHECKING:
     from .native import Runner
@@ -136,17 +135,16 @@ class Batches:
             )
             if kernel is None:
                 raise InputError("only logic on bits, and automata over bits, run on packed rows")
-            narrow = min(*kernel.taken, *kernel.made, BLOCK)
-            parts = parts_of(kernel.lanes, count, narrow, sum(kernel.taken), FAR)
-            if parts is None:
+            blocks = partition(kernel, count)
+            if blocks is None:
                 raise InputError(f"{count} rows are too few to be packed")
             rows = [
-                entries(p, a if a.ndim > r else np.broadcast_to(a, (count, *a.shape)), "bit")
-                for p, a, r in zip(self.runner.params, arrays, self.runner.ranks)
+                a if a.ndim > r else np.broadcast_to(a, (count, *a.shape))
+                for a, r in zip(arrays, self.runner.ranks)
             ]
+            packed = pack(kernel, self.runner.params, rows, blocks)
         except DdcError as error:
             raise InputError(str(error)) from None
-        packed = pack(kernel, [r.reshape(count, -1) for r in rows], parts)
         packed.sizes = sizes
         return packed
 
@@ -165,15 +163,16 @@ class Batches:
             made.shapes = shapes
             return made
         assert states is not None
-        finals = kernel.finals(states, given.parts, given.rows)
+        finals = kernel.finals(states, given.blocks)
+        engine = batch.PackedEngine(kernel, self.runner.params)
         if not kernel.made:
-            found = batch.automaton_results(kernel, [], finals)
+            found = engine.ordered([], finals)
             return found[0] if len(found) == 1 else tuple(found)
         kind = np.int64 if dtype is None else dtype
         if all(kind_ == "yield" for kind_, _ in kernel.kernel.machine.results):
             return made
         yields = [made.unpack(k, kind) for k in range(len(kernel.made))]
-        return tuple(batch.automaton_results(kernel, yields, finals))
+        return tuple(engine.ordered(yields, finals))
 
 
 def _is_real(result: Param) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,89 +16,53 @@ from numpy.typing import NDArray
 
 from ddc.backends.llvm.automata import batch_kernel
 from ddc.backends.llvm.machine import Cpu, host
-from ddc.backends.llvm.packed import BLOCK
 from ddc.backends.lowering.machine import Machine, widths
-from ddc.ir import Module
+from ddc.ir import Module, Param
 
 from .cache import ObjectCache
 from .grid import aligned, widest
 from .jit import code_of, linked
-from .lanes import Lanes, lanes_of
+from .lanes import Blocks, Lanes, blocks_of, element_of, lanes_of
 from .rows import LogicKernel
+from .values import entries
 
 Bytes = NDArray[np.uint8]
-
-NEAR = 1 << 21  # bytes of a block that is packed, used and unpacked at once
-FAR = 1 << 24  # bytes of a block that stays packed
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows that were packed together: they lie in `depth` vectors a column from `start` on."""
-
-    first: int
-    rows: int
-    start: int
-    depth: int
-
-
-def parts_of(lanes: Lanes, rows: int, narrow: int, wide: int, size: int) -> list[Part] | None:
-    """Return a partition of rows of `narrow` to `wide` bytes into parts of about `size` bytes.
-
-    None for batches that are too small to be packed. The last parts may overlap.
-    """
-    least = lanes.lanes * -(-BLOCK // narrow)
-    if rows < least:
-        return None
-    block = max(least, size // max(1, wide) // lanes.lanes * lanes.lanes)
-    parts: list[Part] = []
-    first = start = 0
-    while first < rows:
-        count = min(block, rows - first)
-        if count < least:  # the rest, with rows that were there before
-            first, count = rows - least, least
-        depth = lanes.depth(count)
-        parts.append(Part(first, count, start, depth))
-        start += depth
-        first += count
-    return parts
 
 
 class PackedRows:
     """A batch in lanes, `groups` of columns for each array; arrays come out by `unpack`."""
 
-    def __init__(self, lanes: Lanes, parts: Sequence[Part], groups: Sequence[int]) -> None:
+    def __init__(self, lanes: Lanes, blocks: Blocks, groups: Sequence[int]) -> None:
         self.lanes = lanes
-        self.parts = parts
+        self.blocks = blocks
         self.groups = list(groups)
-        self.vectors = parts[-1].start + parts[-1].depth
-        self.rows = parts[-1].first + parts[-1].rows
+        self.vectors = blocks.count * blocks.depth
+        self.rows = blocks.rows
         self.shapes: list[tuple[int, ...]] = [(n,) for n in groups]
         self.sizes: dict[str, int] = {}
-        self.buffer = aligned(self.vectors * sum(groups) * lanes.lanes // 8)
+        self.buffer = aligned(self.vectors * sum(groups) * lanes.bytes)
 
     def __len__(self) -> int:
         return self.rows
 
-    def place(self, group: int, part: Part) -> int:
-        """Return the address of a part of one array."""
-        before = self.vectors * sum(self.groups[:group]) + part.start * self.groups[group]
+    def place(self, group: int, block: int) -> int:
+        """Return the address of a block of one array."""
+        before = self.vectors * sum(self.groups[:group])
+        before += block * self.blocks.depth * self.groups[group]
         address: int = self.buffer.ctypes.data
-        return address + before * self.lanes.lanes // 8
+        return address + before * self.lanes.bytes
 
     def unpack(self, group: int = 0, dtype: Any = np.uint8) -> NDArray[Any]:
         """Return an array of the batch: rows first."""
-        width = self.groups[group]
-        out: NDArray[Any] = np.empty((self.rows, width), dtype=dtype)
-        for part in self.parts:
-            block: NDArray[Any] = out[part.first : part.first + part.rows]
-            made: NDArray[np.uint8] = (
-                block if block.dtype == np.uint8 else np.empty(block.shape, np.uint8)
-            )
-            self.lanes.unpack(self.place(group, part), made)
-            if made is not block:
-                block[...] = made
-        return out.reshape(self.rows, *self.shapes[group])
+        width, blocks = self.groups[group], self.blocks
+        kind = np.dtype(dtype)
+        out = np.empty((self.rows, width), kind if element_of(kind) else np.dtype(np.uint8))
+        work = aligned(self.lanes.room(blocks.depth * width))
+        for number in range(blocks.count):
+            first = blocks.first(number)
+            part = out[first : first + blocks.size]
+            self.lanes.unpack(self.place(group, number), part, work.ctypes.data)
+        return out.reshape(self.rows, *self.shapes[group]).astype(kind, copy=False)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if len(self.groups) != 1:
@@ -117,6 +80,7 @@ class LogicRows:
         self.lanes = lanes_of(self.kernel.lanes, chosen, cache)
         self.taken = self.kernel.taken
         self.made = self.kernel.made
+        self.address = self.kernel.address
 
     def execute(self, inputs: int, outputs: int, vectors: int, first: int, end: int) -> None:
         """Run on vectors `first..end`."""
@@ -135,8 +99,8 @@ class BatchKernel:
         signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)
         text = batch_kernel(machine, self.yields, self.lanes)
         store = ObjectCache.standard() if cache else None
-        address, library = linked(code_of(text, chosen, 2, False, store), "run")
-        self.call: Any = signature(address)
+        self.address, library = linked(code_of(text, chosen, 2, False, store), "run")
+        self.call: Any = signature(self.address)
         self.library = library
 
     def run(self, inputs: int, outputs: int, states: int, steps: int, vectors: int) -> None:
@@ -153,29 +117,34 @@ class AutomatonRows:
         self.steps = steps
         self.taken = [steps] * len(kernel.machine.inputs)
         self.made = [steps] * len(kernel.yields)
+        self.address = kernel.address
 
     def execute(self, inputs: int, outputs: int, vectors: int, first: int, end: int) -> Bytes:
-        """Run on all vectors; return the last states' planes [vectors, planes, bytes]."""
-        width = self.lanes.lanes // 8
-        states = aligned(vectors * self.kernel.planes * width)
+        """Run on all vectors; return the last states' planes."""
+        states = self.states(vectors)
         self.kernel.run(inputs, outputs, states.ctypes.data, self.steps, vectors)
-        return states.reshape(vectors, self.kernel.planes, width)
+        return states
 
-    def finals(self, planes: Bytes, parts: Sequence[Part], rows: int) -> list[NDArray[np.int64]]:
+    def states(self, vectors: int) -> Bytes:
+        """Return memory for the planes of the last states."""
+        return aligned(vectors * self.kernel.planes * self.lanes.bytes)
+
+    def finals(self, planes: Bytes, blocks: Blocks) -> list[NDArray[np.int64]]:
         """Return the program's last states of every row, one array for each of its states."""
-        numbers = np.empty(rows, dtype=np.uint8)
-        bits = np.unpackbits(planes, axis=2, bitorder="little")
-        codes = np.zeros((len(planes), self.lanes.lanes), dtype=np.uint8)
-        for k in range(self.kernel.planes):
-            codes |= bits[:, k] << np.uint8(k)
-        for part in parts:
-            starts = self.lanes.starts(part.rows, 1)
-            for r in range(part.depth):
-                numbers[part.first + starts + r] = codes[part.start + r]
+        shaped = planes.reshape(-1, self.kernel.planes, self.lanes.bytes)
+        codes = self.lanes.ordered(np.ascontiguousarray(shaped[:, 0]), blocks.depth)
+        for k in range(1, self.kernel.planes):
+            more = self.lanes.ordered(np.ascontiguousarray(shaped[:, k]), blocks.depth)
+            codes |= more << np.uint8(k)
+        numbers = np.empty(blocks.rows, dtype=np.uint8)
+        whole = blocks.rows // blocks.size
+        numbers[: whole * blocks.size] = codes[:whole].reshape(-1)
+        if whole < blocks.count:
+            numbers[blocks.first(whole) :] = codes[whole]
         states = np.array(self.kernel.machine.states, dtype=np.int64).reshape(
             len(self.kernel.machine.states), -1
         )
-        return [states[numbers, k] for k in range(states.shape[1])]
+        return [np.take(states[:, k], numbers) for k in range(states.shape[1])]
 
 
 def is_binary(machine: Machine) -> bool:
@@ -185,15 +154,36 @@ def is_binary(machine: Machine) -> bool:
     return symbols and all(v in (0, 1) for k in yields for row in machine.outputs[k] for v in row)
 
 
+def partition(kernel: LogicRows | AutomatonRows, rows: int) -> Blocks | None:
+    """Return blocks for rows of a kernel, None for batches that are too small to be packed."""
+    return blocks_of(kernel.lanes.lanes, rows, [*kernel.taken, *kernel.made], sum(kernel.taken))
+
+
+def numbers(param: Param, array: NDArray[Any], width: int, first: int = 0) -> NDArray[Any]:
+    """Return contiguous rows [rows, width] of numbers that the kernels convert and check.
+
+    Raises `DdcError` for bad values of other dtypes.
+    """
+    known = array if element_of(array.dtype) else entries(param, array, "bit", first=first)
+    return np.ascontiguousarray(known).reshape(len(array), width)
+
+
 def pack(
-    kernel: LogicRows | AutomatonRows, arrays: Sequence[Bytes], parts: Sequence[Part]
+    kernel: LogicRows | AutomatonRows,
+    params: Sequence[Param],
+    arrays: Sequence[NDArray[Any]],
+    blocks: Blocks,
 ) -> PackedRows:
-    """Pack arrays of rows [rows, width], which hold zeros and ones."""
-    packed = PackedRows(kernel.lanes, parts, kernel.taken)
-    for group, array in enumerate(arrays):
-        for part in parts:
-            block = array[part.first : part.first + part.rows]
-            kernel.lanes.pack(block, packed.place(group, part))
+    """Pack arrays of rows; raises `DdcError` for values other than 0 and 1."""
+    packed = PackedRows(kernel.lanes, blocks, kernel.taken)
+    work = aligned(kernel.lanes.room(blocks.depth * max(kernel.taken)))
+    for group, (param, array, width) in enumerate(zip(params, arrays, kernel.taken)):
+        for number in range(blocks.count):
+            first = blocks.first(number)
+            part = array[first : first + blocks.size]
+            given = numbers(param, part, width, first)
+            if not kernel.lanes.pack(given, packed.place(group, number), work.ctypes.data):
+                entries(param, part, "bit", first=first)  # it says which entry is none
     return packed
 
 
@@ -201,7 +191,7 @@ def run_packed(
     kernel: LogicRows | AutomatonRows, given: PackedRows, threads: int = 1
 ) -> tuple[PackedRows, Bytes | None]:
     """Return the packed results, and the last states of automata."""
-    made = PackedRows(kernel.lanes, given.parts, kernel.made)
+    made = PackedRows(kernel.lanes, given.blocks, kernel.made)
     places = (given.buffer.ctypes.data, made.buffer.ctypes.data, given.vectors)
     if threads == 1 or isinstance(kernel, AutomatonRows):
         return made, kernel.execute(*places, 0, given.vectors)
@@ -218,9 +208,9 @@ __all__ = [
     "BatchKernel",
     "LogicRows",
     "PackedRows",
-    "Part",
     "is_binary",
+    "numbers",
     "pack",
-    "parts_of",
+    "partition",
     "run_packed",
 ]

@@ -46,9 +46,9 @@ class LogicKernel:
         groups = (self.taken, self.made) if grouped else (None, None)
         self.text = columns_kernel(gates, signals, self.lanes, *groups)
         store = ObjectCache.standard() if cache else None
-        address, library = linked(code_of(self.text, chosen, 1, False, store), "run")
+        self.address, library = linked(code_of(self.text, chosen, 1, False, store), "run")
         signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3)
-        self.call: Any = signature(address)
+        self.call: Any = signature(self.address)
         self.library = library
 
     def stride(self, rows: int) -> int:

@@ -20,14 +20,14 @@ from ddc.backends.lowering.luts import Recipe, recipe
 from ddc.backends.lowering.stencil import Offset, Stencil
 from ddc.ir.equivalence.gates import Gates
 
-from .bits import TERNARY, emit_gates, emit_recipe, vector_type
+from .bits import TERNARY, emit_gates, emit_recipe
 from .text import Writer
+from .transposition import BLOCK, Vectors, transpose
 
 PARAMETERS = (
     "source", "target", "scratch", "from", "to", "rows", "columns", "stride", "first", "end",
     "bytes", "offsets", "grid", "long", "pitch", "ghost",
 )  # fmt: skip
-BLOCK = 64  # cells of each segment that are transposed at a time
 GROUP = 4  # blocks that are read together
 
 
@@ -51,32 +51,7 @@ def _function(name: str, parameters: Sequence[str], writer: Writer, result: str 
     return f"define {result} @{name}({shown}) #0 {{\n{writer.text()}\n}}\n"
 
 
-class _Vectors:
-    """Loads, stores and shuffles of vectors, through one writer."""
-
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-        self.type = vector_type(lanes)
-        self.w = Writer()
-        for name in PARAMETERS:
-            self.w.name(name)
-
-    def at(self, base: str, index: str) -> str:
-        return self.w.let(f"getelementptr inbounds {self.type}, ptr {base}, i64 {index}", "at")
-
-    def load(self, base: str, index: str, wish: str = "v") -> str:
-        place = self.at(base, index)
-        return self.w.let(f"load {self.type}, ptr {place}, align {self.lanes // 8}", wish)
-
-    def store(self, value: str, base: str, index: str) -> None:
-        place = self.at(base, index)
-        self.w.line(f"store {self.type} {value}, ptr {place}, align {self.lanes // 8}")
-
-    def add(self, a: str, b: str | int) -> str:
-        return a if b == 0 else self.w.let(f"add nsw i64 {a}, {b}")
-
-
-def cell(v: _Vectors, row: str, column: str) -> str:
+def cell(v: Vectors, row: str, column: str) -> str:
     """Return the index of a vector."""
     start = v.w.let(f"mul nsw i64 {row}, %stride")
     return v.w.let(f"add nsw i64 {start}, {column}", "cell")
@@ -91,7 +66,7 @@ def pipeline(packed: Packed, stencil: Stencil, name: str) -> str:
     The last vectors of every time level stay in registers; each new vector is pushed through all
     levels. Ghosts of `steps * radius` rows must be there. Source and target may be the same.
     """
-    v = _Vectors(packed.lanes)
+    v = Vectors(packed.lanes, PARAMETERS)
     w, (reach,) = v.w, stencil.radius
     window = 2 * reach
     ghost = packed.steps * reach
@@ -165,7 +140,7 @@ def rows_at_once(packed: Packed, stencil: Stencil, name: str) -> str:
     `from` and `to` are the strides of source and target; several rows are made at once, so that
     what their windows have in common is computed once.
     """
-    v = _Vectors(packed.lanes)
+    v = Vectors(packed.lanes, PARAMETERS)
     w = v.w
     groups = w.let(f"sdiv i64 %rows, {packed.rows}")
     whole = w.let(f"mul nsw i64 {groups}, {packed.rows}")
@@ -185,7 +160,7 @@ def rows_at_once(packed: Packed, stencil: Stencil, name: str) -> str:
     return text.replace("define void", "define internal void", 1)
 
 
-def _row_group(v: _Vectors, stencil: Stencil, row: str, count: int) -> None:
+def _row_group(v: Vectors, stencil: Stencil, row: str, count: int) -> None:
     w = v.w
     wanted = sorted({(o[0] + k, o[1]) for o in stencil.offsets for k in range(count)})
     starts: dict[int, str] = {}
@@ -214,7 +189,7 @@ def tiles(packed: Packed, stencil: Stencil, name: str, step: str, width: int) ->
     It makes `packed.steps` steps of the tiles `first..end`, each `width` columns of all rows: the
     levels between stay in scratch memory that the cache holds. Ghosts must be there.
     """
-    v = _Vectors(packed.lanes)
+    v = Vectors(packed.lanes, PARAMETERS)
     w, t = v.w, packed.steps
     down, across = stencil.radius
     inner = width + 2 * t * across  # the stride of scratch
@@ -270,7 +245,7 @@ def conversions(packed: Packed) -> str:
 
 
 def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
-    v = _Vectors(packed.lanes)
+    v = Vectors(packed.lanes, PARAMETERS)
     w = v.w
     buffer = w.alloca(f"[{GROUP * BLOCK} x {v.type}]", "block")
     w.entry[-1] = w.entry[-1].replace("align 16", "align 64")
@@ -301,11 +276,7 @@ def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
             _bytes_to_words(v, parts, shifts, seen)
         for part, x in zip(parts, columns):
             place = v.at("%grid", cell(v, row.var, x))
-            if not to_lanes:
-                _copy(v, place, part)
-            _transpose(v, part)
-            if to_lanes:
-                _copy(v, part, place)
+            transpose(v, *((part, part, place) if to_lanes else (place, part, part)))
         if not to_lanes:
             _bytes_to_words(v, parts, shifts, None)
     names = (
@@ -322,7 +293,7 @@ def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
 
 
 def _bytes_to_words(
-    v: _Vectors, buffers: Sequence[str], shifts: Sequence[str], seen: str | None
+    v: Vectors, buffers: Sequence[str], shifts: Sequence[str], seen: str | None
 ) -> None:
     """Move 64 cells of every lane and block between bytes and the lane's word of the block.
 
@@ -357,39 +328,6 @@ def _bytes_to_words(
                 w.line(f"store <64 x i8> {cells}, ptr {place}, align 1")
 
 
-def _transpose(v: _Vectors, buffer: str) -> None:
-    """Transpose 64 x 64 bits in every word of the block: bit j of vector k becomes bit k of j."""
-    w, t = v.w, v.type
-    for width, mask in (
-        (32, 0x00000000FFFFFFFF),
-        (16, 0x0000FFFF0000FFFF),
-        (8, 0x00FF00FF00FF00FF),
-        (4, 0x0F0F0F0F0F0F0F0F),
-        (2, 0x3333333333333333),
-        (1, 0x5555555555555555),
-    ):
-        amount = str(width) if v.lanes == 64 else f"splat (i64 {width})"
-        masks = str(mask) if v.lanes == 64 else f"splat (i64 {mask})"
-        with w.loop("0", str(BLOCK // 2), "pair") as pair:
-            low = w.let(f"and i64 {pair.var}, {width - 1}")
-            high = w.let(f"sub nsw i64 {pair.var}, {low}")
-            first = w.let(f"mul nsw i64 {high}, 2")
-            first = w.let(f"add nsw i64 {first}, {low}", "first")
-            second = v.add(first, width)
-            a, b = v.load(buffer, first), v.load(buffer, second)
-            moved = w.let(f"lshr {t} {a}, {amount}")
-            mixed = w.let(f"xor {t} {moved}, {b}")
-            kept = w.let(f"and {t} {mixed}, {masks}")
-            v.store(w.let(f"xor {t} {b}, {kept}"), buffer, second)
-            back = w.let(f"shl {t} {kept}, {amount}")
-            v.store(w.let(f"xor {t} {a}, {back}"), buffer, first)
-
-
-def _copy(v: _Vectors, source: str, target: str) -> None:
-    with v.w.loop("0", str(BLOCK), "k") as k:
-        v.store(v.load(source, k.var), target, k.var)
-
-
 def module(parts: Sequence[str], cpu_width: int) -> str:
     """Return a module of kernels."""
     return "\n".join(
@@ -406,6 +344,7 @@ def module(parts: Sequence[str], cpu_width: int) -> str:
 
 
 __all__ = [
+    "BLOCK",
     "Packed",
     "conversions",
     "module",
