@@ -118,7 +118,7 @@ class Inputs:
         """Write the check of a lone sequence of small ints in place."""
         scalar, (extent,) = element(param.type), dims(param.type)
         v = self.names.fresh(name[0], "v", "value", "each")
-        unfit = self._unfit(f"len({name})", extent, f"len({name})")
+        unfit = self._unfit(f"len({name})", extent)
         tests = [f'not hasattr({name}, "__len__")', unfit]
         tests.append(f"any({v} not in {membership(scalar)} for {v} in {name})")
         writer.line(f'{name} = {name}.tolist() if hasattr({name}, "tolist") else {name}')
@@ -133,7 +133,7 @@ class Inputs:
             assigned.append((name, f"[int({v}) for {v} in {name}]"))
         self._assigned(assigned, writer)
 
-    def _unfit(self, length: str, extent: Affine, whole: str) -> str:
+    def _unfit(self, length: str, extent: Affine) -> str:
         """Return the condition that a lone length is none that the program claims."""
         if extent.is_const:
             return f"{length} != {extent.const}"

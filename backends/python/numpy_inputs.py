@@ -120,7 +120,7 @@ class NumpyInputs(Inputs):
             small = [f"len({name}) < {low}" if low > 1 else f"not {name}.size"] if low else []
             return [*tests, f"len({{*{name}.shape}}) > 1", *small]
         if len(shape) == 1 and self._defines(param, 0):
-            return [*tests, self._unfit(f"{name}.size", shape[0], "")]
+            return [*tests, self._unfit(f"{name}.size", shape[0])]
         least: list[int | None] = []
         for axis, extent in enumerate(shape):
             length = f"{name}.shape[{axis}]"

@@ -69,7 +69,7 @@ def _emit(
     gathered = Gathered(names)
     vector = Vector(function, types, dict(module.constants), names, gathered)
     for param, name in zip(function.params, params):
-        vector.values[param.name] = _parameter(vector, param, name, mode)
+        vector.values[param.name] = _parameter(param, name, mode)
         vector.intervals[param.name] = of_type(element(param.type))
     sizes = {s.name: names.fresh(s.name.lower(), s.name) for s in function.sizes}
     vector.symbols.update(sizes)
@@ -101,7 +101,7 @@ def _emit(
     return assemble(imports, gathered.constants, decorator, public, params, text, lines, sources)
 
 
-def _parameter(vector: Vector, param: Param, name: str, mode: str) -> Expr:
+def _parameter(param: Param, name: str, mode: str) -> Expr:
     scalar = element(param.type)
     real = isinstance(scalar, (Real, Missing))
     bounds = int_bounds(scalar)

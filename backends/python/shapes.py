@@ -41,13 +41,11 @@ def solve(function: Function) -> dict[str, tuple[str, int, Affine]]:
     axes.sort(key=lambda a: not is_plain(a[2]))
     open_ = {s.name for s in function.sizes}
     while open_:
-        step = next(
-            (_solvable(a[2], open_, found, a) for a in axes if _one_open(a[2], open_)), None
-        )
-        if step is None:
+        axis = next((a for a in axes if _one_open(a[2], open_)), None)
+        if axis is None:
             missing = min(open_)
             raise DdcError(f"@{function.name}: no input's shape tells the size {missing}")
-        size, axis = step
+        (size,) = axis[2].symbols() & open_
         found[size] = axis
         open_.discard(size)
     return found
@@ -61,10 +59,3 @@ def _one_open(extent: Affine, open_: set[str]) -> bool:
         and unknown <= plain
         and not any(isinstance(s, Quotient) and s.of.symbols() & open_ for s, _ in extent.terms)
     )
-
-
-def _solvable(
-    extent: Affine, open_: set[str], found: object, axis: tuple[str, int, Affine]
-) -> tuple[str, tuple[str, int, Affine]]:
-    (size,) = extent.symbols() & open_
-    return size, axis

@@ -256,7 +256,7 @@ class Statements(Expressions):
                     return False
                 return self.block(node.orelse) if node.orelse else True
             if node.orelse:
-                self._else_clause(node, outer, live, journal.before)
+                self._else_clause(node, outer, live)
             elif live:
                 self.leave(outer, None)
             extra = self._left_otherwise(outer) if self._ways_out() != ways else []
@@ -276,7 +276,7 @@ class Statements(Expressions):
         way = self.graph.or_([e.guard for e in region.exits])
         return [way] if isinstance(way, str) else []
 
-    def _else_clause(self, node: Any, outer: Region, live: bool, before: Contents) -> None:
+    def _else_clause(self, node: Any, outer: Region, live: bool) -> None:
         symbolic_end = any(e.value is True for e in outer.exits)
         if symbolic_end:
             raise self.error("'else' of a 'while' that the input decides is not understood", node)

@@ -23,7 +23,7 @@ from ddc.ir.exact.sources import Ints, per_row
 from ddc.passes.base import Declined
 
 from . import build
-from .fit import Fit, fit
+from .fit import fit
 from .model import (
     COORDINATES,
     Entries,
@@ -326,7 +326,7 @@ class _Finder:
         known = fit(columns, around, None if driver is None else driver[units[members]], box)
         if known is None:
             return None
-        if len(members) == 2 and box is None and not _close(known, columns):
+        if len(members) == 2 and box is None and not _close(columns):
             return None
         outcomes = self.layer.outcome(int(units[members[0]]))
         family = build.family(keys, known, outcomes, self.layer.sources, self.describer.patterns)
@@ -473,7 +473,7 @@ def _followed(family: Family) -> bool:
     return True
 
 
-def _close(known: Fit, columns: Ints) -> bool:
+def _close(columns: Ints) -> bool:
     """Tell whether two units look like neighbours: any two are a family in some way."""
     steps = np.abs(columns[1] - columns[0])
     moved = steps[steps > 0]

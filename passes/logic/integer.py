@@ -47,7 +47,7 @@ def clamped_forms(problem: Problem, solver: Solver) -> Iterator[Expr]:
             inside &= problem.values < high
         if len(problem.axes) == 1:
             inside = _with_corners(inside) & problem.care
-        fitted = _fit(problem, inside, exactly=False)
+        fitted = _fit(problem, inside)
         if fitted is None:
             continue
         values = _evaluated(problem, *fitted)
@@ -178,7 +178,7 @@ def _evaluated(problem: Problem, weights: list[int], const: int) -> Ints:
     return np.broadcast_to(total, problem.values.shape)
 
 
-def _fit(problem: Problem, where: np.ndarray, exactly: bool = True) -> tuple[list[int], int] | None:
+def _fit(problem: Problem, where: np.ndarray) -> tuple[list[int], int] | None:
     """Fit an integer linear form to the values at these entries by least squares, rounded."""
     at = spread(np.flatnonzero(where), _FIT_POINTS)
     if len(at) < 2:

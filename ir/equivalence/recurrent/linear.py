@@ -241,7 +241,7 @@ def difference(a: System, b: System) -> System:
 def same_outputs(a: System, b: System) -> bool:
     """Tell whether two systems give equal outputs on all words: both realise the same series."""
     error = difference(a, b)
-    scaled = _Scaled(error, np.zeros((1, a.N.shape[1]), dtype=np.int64))
+    scaled = _Scaled(error)
     if any(value for value in (*error.D.ravel(), *(error.c + error.C.dot(error.z0)))):
         return False
     for _ in range(len(error.M) + 1):
@@ -254,7 +254,7 @@ def same_outputs(a: System, b: System) -> bool:
 class _Scaled:
     """The rows C M^k in whole multiples of a power of two (or of any common denominator)."""
 
-    def __init__(self, error: System, letters: Ints) -> None:
+    def __init__(self, error: System) -> None:
         self.error = error
         parts = (error.M, error.N, error.d, error.C, error.D, error.c, error.z0)
         self.unit = 1
@@ -300,7 +300,7 @@ class _Worst:
         self.error, self.letters, self.hidden = error, letters, hidden
         self.low = [int(v) for v in letters.min(axis=0)]
         self.high = [int(v) for v in letters.max(axis=0)]
-        self.scaled = _Scaled(error, letters)
+        self.scaled = _Scaled(error)
         self.lags: list[list[list[int]]] = []  # signs of the weights, newest lag first
 
     def run(self, budget: Budget) -> Outcome:
