@@ -23,16 +23,16 @@ def noise(bits: int, seed: int) -> Table:
 
 def work_of(table: Table, tables: int, monkeypatch: pytest.MonkeyPatch) -> int:
     spent: list[int] = []
-    plain = place._Search.affords
+    plain = place.Search.affords
 
     def counted(self: object, work: int) -> bool:
         found: bool = plain(self, work)
         spent.append(work if found else 0)
         return found
 
-    monkeypatch.setattr(place._Search, "affords", counted)
+    monkeypatch.setattr(place.Search, "affords", counted)
     found = minimise(table, effort=0, tables=tables)
-    monkeypatch.setattr(place._Search, "affords", plain)
+    monkeypatch.setattr(place.Search, "affords", plain)
     axes = np.indices(table.values.shape)
     assert np.array_equal(evaluate(found, list(axes)), table.values)
     return sum(spent)
