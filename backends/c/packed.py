@@ -8,11 +8,15 @@ processor's; the same code with words of 64 bits is portable C11.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ddc.backends.lowering.logic import cone
-from ddc.backends.lowering.stencil import Offset, Stencil
+from ddc.backends.lowering.luts import Recipe, recipe
+from ddc.backends.lowering.sharing import Look, Plan, Value, normal, plan, reads_of, rule_recipe
+from ddc.backends.lowering.stencil import Stencil
 from ddc.ir.equivalence.gates import Gates
+
+from .formulas import Functions
 
 PREAMBLE = """\
 #include <stddef.h>
@@ -29,30 +33,71 @@ typedef uint64_t Lanes __attribute__((vector_size(32)));
 typedef uint64_t Lanes __attribute__((vector_size(16)));
 #endif
 """
-SYMBOLS = {"and": "&", "xor": "^"}
-ROWS = 4  # of a grid that are made at once
-LONGEST = 72  # characters of an expression that is not named
+ROWS = 2  # of a grid that are made at once
+LONGEST_LEVEL = 64  # look-ups of a pipeline's level
+
+
+class _Lines:
+    """Statements that compute the look-ups of rules, each once."""
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+        self.lines: list[str] = []
+        self._known: dict[str, str] = {}
+
+    def result(self, rule: Recipe, variables: Mapping[int, str]) -> str:
+        """Return the value of a rule, given the names of its variables."""
+        names: dict[object, str] = {("variable", k): name for k, name in variables.items()}
+        for step in rule.steps:
+            text = self.functions.call(step.table, [names[name] for name in step.reads])
+            if step.name == rule.result:
+                return text
+            names[step.name] = self._named(text)
+        return names[rule.result]
+
+    def _named(self, text: str) -> str:
+        if text not in self._known:
+            self._known[text] = f"t{len(self._known)}"
+            self.lines.append(f"const Lanes {self._known[text]} = {text};")
+        return self._known[text]
+
+
+def _file(functions: Functions, text: Sequence[str]) -> str:
+    return "\n".join([PREAMBLE, *functions.lines(), *text, ""])
+
+
+def _loop(variable: str, end: str, group: int, lines: Sequence[str]) -> list[str]:
+    """Return a loop inside a function that goes on where its variable stands."""
+    head = f"{variable} < {end}; {variable}++"
+    if group > 1:
+        head = f"{variable} + {group} <= {end}; {variable} += {group}"
+    body = [line if line.startswith("#") else f"        {line}" for line in lines]
+    return [f"    for (; {head}) {{", *body, "    }"]
+
+
+def _shifted(name: str, by: int) -> str:
+    return name if by == 0 else f"{name} {'-' if by < 0 else '+'} {abs(by)}"
+
+
+# ---------------------------------------------------------------- one axis: a register pipeline
 
 
 def pipeline(stencil: Stencil, steps: int) -> str:
     """Return `advance(source, target, first, end)`: several steps of a row of cells in one pass.
 
-    The last vectors of every time level are kept, and each new one is pushed through all levels.
-    `steps * radius` vectors beyond both ends must be there; source and target may be the same.
+    The last vectors of every time level are kept, and new ones are pushed through all levels: as
+    many at once as a level keeps, which then need not be moved. `steps * radius` vectors beyond
+    both ends must be there; source and target may be the same.
     """
     (reach,) = stencil.radius
     window, ghost = 2 * reach, steps * reach
-    names = {offset: f"cell{k}" for k, offset in enumerate(stencil.offsets)}
-    lines, (out,) = _rules(stencil, [names])
-    body: list[str] = []
-    for (shift,), name in _read(names, [*lines, out]):
-        place = f"past[t][{shift + reach}]" if shift < reach else "next"
-        body.append(f"const Lanes {name} = {place};")
-    body += lines
-    body += [f"past[t][{k}] = past[t][{k + 1}];" for k in range(window - 1)]
-    body += [f"past[t][{window - 1}] = next;"] if window else []
+    rule, functions = rule_recipe(stencil, tuple(range(len(stencil.offsets)))), Functions()
+    together = window if len(rule.steps) * window <= LONGEST_LEVEL else 1
+    loops = {
+        group: _levels(stencil, rule, functions, group, steps)
+        for group in sorted({1, together} - {0}, reverse=True)
+    }
     text = [
-        PREAMBLE,
         f"enum {{ STEPS = {steps}, GHOST = {ghost} }};",
         "",
         f"/* Makes {steps} steps of the cells first to end - 1 of every lane. */",
@@ -66,41 +111,57 @@ def pipeline(stencil: Stencil, steps: int) -> str:
             *(f"        past[t][{k}] = (Lanes){{0}};" for k in range(window)),
             "    }",
         ]
-    text += [
-        "    for (int64_t j = first - GHOST; j < end + GHOST; j++) {",
-        "        Lanes next = source[j];",
+    text.append("    int64_t j = first - GHOST;")
+    for group, lines in loops.items():
+        text += _loop("j", "end + GHOST", group, lines)
+    return _file(functions, [*text, "}"])
+
+
+def _levels(
+    stencil: Stencil, rule: Recipe, functions: Functions, group: int, steps: int
+) -> list[str]:
+    """Return statements that push a group of vectors through all levels."""
+    (reach,) = stencil.radius
+    window, made = 2 * reach, _Lines(functions)
+    past = [f"past[t][{k}]" for k in range(window)]
+    places = [*past, *(f"next{k}" for k in range(group))]
+    results = [
+        made.result(rule, {k: f"cell{o + reach + g}" for k, (o,) in enumerate(stencil.offsets)})
+        for g in range(group)
+    ]
+    read = set(re.findall(r"\w+", " ".join([*made.lines, *results])))
+    body = [f"const Lanes cell{k} = {place};" for k, place in enumerate(places)]
+    body = [line for k, line in enumerate(body) if f"cell{k}" in read] + made.lines
+    body += [f"{old} = {new};" for old, new in zip(past, places[group:])]
+    body += [f"next{k} = {result};" for k, result in enumerate(results)]
+    return [
+        *(f"Lanes next{k} = source[{_shifted('j', k)}];" for k in range(group)),
         "#if defined(__GNUC__)",
         f"#pragma GCC unroll {steps}",
         "#endif",
-        "        for (int t = 0; t < STEPS; t++) {",
-        *(f"            {line}" for line in body),
-        f"            next = {out};",
-        "        }",
-        "        if (j >= first + GHOST) {",
-        "            target[j - GHOST] = next;",
-        "        }",
-        "    }",
+        "for (int t = 0; t < STEPS; t++) {",
+        *(f"    {line}" for line in body),
+        "}",
+        "if (j >= first + GHOST) {",
+        *(f"    target[{_shifted('j', k)} - GHOST] = next{k};" for k in range(group)),
         "}",
     ]
-    return "\n".join(text) + "\n"
 
 
-def _read(names: Mapping[Offset, str], texts: Sequence[str]) -> list[tuple[Offset, str]]:
-    """Return the cells that occur in some texts: a rule need not depend on all that it reads."""
-    words = set(re.findall(r"\w+", " ".join(texts)))
-    return [(offset, name) for offset, name in names.items() if name in words]
+# ---------------------------------------------------------------- two axes: windows that overlap
 
 
 def rows(stencil: Stencil, count: int) -> str:
     """Return `step(source, target, from, to, rows, columns)`: one step of a block of cells.
 
-    `from` and `to` are the strides of source and target. `count` rows are made at once, so that what
-    their windows have in common is computed once.
+    `from` and `to` are the strides of source and target. `count` rows are made at once, so that
+    what their windows have in common is computed once; what a window has in common with the one
+    before it is kept.
     """
-    groups = {group: _row_group(stencil, group) for group in (count, 1)}
-    constant = not any("= source +" in line for lines in groups.values() for line in lines)
+    functions = Functions()
+    loops = {group: _row_loop(plan(stencil, group), functions) for group in (count, 1)}
+    constant = not any("= source +" in line for lines in loops.values() for line in lines)
     text = [
-        PREAMBLE,
         "/* Makes one step of a block of cells; from and to are the vectors from row to row. */",
         "void step(const Lanes *restrict source, Lanes *restrict target, int64_t from, int64_t to,",
         "          int64_t rows, int64_t columns)",
@@ -108,36 +169,106 @@ def rows(stencil: Stencil, count: int) -> str:
         *(["    (void)source, (void)from;"] if constant else []),
         "    int64_t row = 0;",
     ]
-    for group, lines in groups.items():
-        text.append(f"    for (; row + {group} <= rows; row += {group}) {{")
-        text += [f"        {line}" for line in lines]
-        text.append("    }")
-    return "\n".join([*text, "}"]) + "\n"
+    for group, lines in loops.items():
+        text += _loop("row", "rows", group, lines)
+    return _file(functions, [*text, "}"])
 
 
-def _row_group(stencil: Stencil, count: int) -> list[str]:
-    wanted: list[Offset] = sorted({(o[0] + k, o[1]) for o in stencil.offsets for k in range(count)})
-    levels = sorted({o[0] for o in wanted})
-    numbers = {r: f"row{k}" for k, r in enumerate(levels)}
-    names = {o: f"cell{k}" for k, o in enumerate(wanted)}
-    places = [{o: names[(o[0] + k, o[1])] for o in stencil.offsets} for k in range(count)]
-    lines, outputs = _rules(stencil, places)
-    read = _read(names, [*lines, *outputs])
-    levels = [r for r in levels if any(o[0] == r for o, _ in read)]
-    head = [f"const Lanes *{numbers[r]} = source + ({_shifted('row', r)}) * from;" for r in levels]
-    head += [f"Lanes *out{k} = target + ({_shifted('row', k)}) * to;" for k in range(count)]
-    body = [f"const Lanes {name} = {numbers[o[0]]}[{_shifted('x', o[1])}];" for o, name in read]
-    body += [*lines, *(f"out{k}[x] = {value};" for k, value in enumerate(outputs))]
+def _row_loop(shared: Plan, functions: Functions) -> list[str]:
+    written = _Row(shared, functions)
+    pointers = [
+        f"const Lanes *row{k} = source + ({_shifted('row', r)}) * from;"
+        for k, r in enumerate(written.rows)
+    ]
+    pointers += [
+        f"Lanes *out{k} = target + ({_shifted('row', k)}) * to;" for k in range(len(shared.outputs))
+    ]
     return [
-        *head,
+        *pointers,
+        *written.first(),
         "for (int64_t x = 0; x < columns; x++) {",
-        *(f"    {line}" for line in body),
+        *(f"    {line}" for line in [*written.body(), *written.moves()]),
         "}",
     ]
 
 
-def _shifted(name: str, by: int) -> str:
-    return name if by == 0 else f"{name} {'-' if by < 0 else '+'} {abs(by)}"
+class _Row:
+    """The statements of a plan: `t3` is a value of this column, `t3_1` the one of the last column."""
+
+    def __init__(self, shared: Plan, functions: Functions) -> None:
+        self.plan = shared
+        self.functions = functions
+        used = [shared.structures[k] for k, _ in (*shared.first, *shared.body)]
+        self.rows = sorted({row for row in used if isinstance(row, int)})
+        self._names: dict[int, str] = {}
+        self._cells: dict[Value, str] = {}
+        for k, shift in shared.body:
+            if isinstance(shared.structures[k], int):
+                self._cells[k, shift] = f"cell{len(self._cells)}"
+            else:
+                self._names.setdefault(k, f"t{len(self._names)}")
+
+    def _before(self, value: Value) -> int:
+        """Return how many columns before this one a value was computed."""
+        k, shift = value
+        return self.plan.carried[k][1] - shift if k in self.plan.carried else 0
+
+    def _name(self, value: Value) -> str:
+        if value in self._cells:
+            return self._cells[value]
+        before = self._before(value)
+        return self._names[value[0]] + (f"_{before}" if before else "")
+
+    def _cell(self, value: Value, column: str) -> str | None:
+        """Return a cell of the source, None where the value is none."""
+        row = self.plan.structures[value[0]]
+        return f"row{self.rows.index(row)}[{column}]" if isinstance(row, int) else None
+
+    def _look(self, value: Value, name: Callable[[Value], str]) -> str:
+        look = self.plan.structures[value[0]]
+        assert isinstance(look, Look)
+        return self.functions.call(look.table, [name(read) for read in reads_of(look, value[1])])
+
+    def first(self) -> list[str]:
+        """Return statements for what the first windows of rows share with those before them."""
+        names: dict[Value, str] = {}
+        lines: list[str] = []
+        for number, value in enumerate(self.plan.first):
+            cell = self._cell(value, str(value[1]))
+            if cell is not None:
+                names[value] = cell
+                continue
+            kept = self._before(value) > 0
+            names[value] = self._name(value) if kept else f"early{number}"
+            text = self._look(value, names.__getitem__)
+            lines.append(f"{'' if kept else 'const '}Lanes {names[value]} = {text};")
+        return lines
+
+    def body(self) -> list[str]:
+        """Return statements that make one cell of each row."""
+        lines: list[str] = []
+        structures, outputs = self.plan.structures, self.plan.outputs
+        read = {r for k, shift in self.plan.body for r in reads_of(structures[k], shift)}
+        texts: dict[Value, str] = {}
+        for value in self.plan.body:
+            text = self._cell(value, _shifted("x", value[1])) or self._look(value, self._name)
+            if value in outputs and value not in read and value[0] not in self.plan.carried:
+                texts[value] = text
+            else:
+                lines.append(f"const Lanes {self._name(value)} = {text};")
+        made = [texts[value] if value in texts else self._name(value) for value in outputs]
+        return [*lines, *(f"out{k}[x] = {text};" for k, text in enumerate(made))]
+
+    def moves(self) -> list[str]:
+        """Return statements that make this column's values the last one's."""
+        lines: list[str] = []
+        for k, (low, high) in self.plan.carried.items():
+            names = [self._name((k, shift)) for shift in range(low, high + 1)]
+            lines += [f"{older} = {newer};" for older, newer in zip(names, names[1:])]
+        return lines
+
+
+# ---------------------------------------------------------------- rows of bits: columns of vectors
 
 
 def columns(gates: Gates, outputs: Sequence[int]) -> str:
@@ -147,11 +278,12 @@ def columns(gates: Gates, outputs: Sequence[int]) -> str:
     """
     numbers = sorted(gates.left[n] for n in cone(gates, outputs) if gates.kind[n] == "variable")
     names = {number: f"x{number}" for number in numbers}
-    lines, values = network(gates, outputs, names)
+    functions = Functions()
+    made = _Lines(functions)
+    results = [made.result(normal(recipe(gates, s, cone(gates, [s]))), names) for s in outputs]
     body = [f"const Lanes x{n} = inputs[{n} * stride + v];" for n in numbers]
-    body += [*lines, *(f"outputs[{k} * stride + v] = {value};" for k, value in enumerate(values))]
+    body += [*made.lines, *(f"outputs[{k} * stride + v] = {r};" for k, r in enumerate(results))]
     text = [
-        PREAMBLE,
         "/* Computes the vectors first to end - 1 of every column of outputs. */",
         "void run(const Lanes *restrict inputs, Lanes *restrict outputs, int64_t stride,",
         "         int64_t first, int64_t end)",
@@ -162,72 +294,4 @@ def columns(gates: Gates, outputs: Sequence[int]) -> str:
         "    }",
         "}",
     ]
-    return "\n".join(text) + "\n"
-
-
-def _rules(stencil: Stencil, places: Sequence[Mapping[Offset, str]]) -> tuple[list[str], list[str]]:
-    """Return the statements and results of the rule at several places, which share signals."""
-    gates = Gates()
-    numbers: dict[str, int] = {}
-    outputs: list[int] = []
-    for cells in places:
-        signals = {
-            o: gates.variable(numbers.setdefault(cells[o], len(numbers))) for o in stencil.offsets
-        }
-        outputs.append(stencil.output(gates, signals))
-    return network(gates, outputs, {n: name for name, n in numbers.items()})
-
-
-def network(
-    gates: Gates, outputs: Sequence[int], names: Mapping[int, str]
-) -> tuple[list[str], list[str]]:
-    """Return statements that compute a network of gates, and the texts of its outputs.
-
-    `names` gives the C names of the variables by number. What is used once is written in place.
-    """
-    nodes = cone(gates, outputs)
-    uses = dict.fromkeys(nodes, 0)
-    for node in nodes:
-        for signal in _operands(gates, node):
-            uses[signal >> 1] += 1
-    for signal in outputs:
-        uses[signal >> 1] += 2
-    lines: list[str] = []
-    texts: dict[int, str] = {}
-    flipped: set[int] = set()  # nodes whose text is their complement
-
-    def negative(signal: int) -> bool:
-        return bool(signal & 1) ^ (signal >> 1 in flipped)
-
-    def read(signal: int) -> str:
-        if signal in (0, 1):
-            return "~(Lanes){0}" if signal else "(Lanes){0}"
-        return f"~{texts[signal >> 1]}" if negative(signal) else texts[signal >> 1]
-
-    for node in nodes:
-        if gates.kind[node] == "variable":
-            texts[node] = names[gates.left[node]]
-        if gates.kind[node] not in SYMBOLS:
-            continue
-        operands, symbol = _operands(gates, node), SYMBOLS[gates.kind[node]]
-        a, b = (texts[s >> 1] for s in operands)
-        inverted = [negative(s) for s in operands]
-        if gates.kind[node] == "and" and all(inverted):
-            symbol = "|"
-        elif gates.kind[node] == "and":
-            a, b = (read(s) for s in operands)
-        if (symbol == "|") or (symbol == "^" and inverted[0] != inverted[1]):
-            flipped.add(node)
-        text = f"{a} {symbol} {b}"
-        if uses[node] == 1 and len(text) < LONGEST:
-            texts[node] = f"({text})"
-            continue
-        texts[node] = f"t{len(lines)}"
-        lines.append(f"const Lanes {texts[node]} = {text};")
-    return lines, [read(signal) for signal in outputs]
-
-
-def _operands(gates: Gates, node: int) -> tuple[int, ...]:
-    if gates.kind[node] in SYMBOLS:
-        return gates.left[node], gates.right[node]
-    return ()
+    return _file(functions, text)

@@ -44,7 +44,7 @@ def decompose(table: Table, names: Sequence[Hashable], most: int) -> Network | N
 
 
 def _search(table: Table, names: tuple[Hashable, ...], most: int, depth: int) -> Network | None:
-    table, names = _support(table, names)
+    table, names = support(table, names)
     if len(names) == 1 and table[0] in (0, None) and table[1] in (1, None):
         return (), names[0]
     if most < 1:
@@ -63,7 +63,7 @@ def _search(table: Table, names: tuple[Hashable, ...], most: int, depth: int) ->
     return best
 
 
-def _support(table: Table, names: tuple[Hashable, ...]) -> tuple[Table, tuple[Hashable, ...]]:
+def support(table: Table, names: tuple[Hashable, ...]) -> tuple[Table, tuple[Hashable, ...]]:
     """Return the table without inputs that need not matter."""
     place = 0
     while place < len(names):

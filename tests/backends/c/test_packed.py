@@ -16,13 +16,16 @@ from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.backends.c import packed_kernel
 from ddc.backends.llvm.machine import host
+from ddc.backends.lowering.stencil import stencil_of
 from ddc.ir.interpreter import run_batch
 from ddc.runtime.grid import aligned, widest
 from tests.backends import native
+from tests.backends.c.sanitized import FLAGS
 from tests.backends.stencils import stencils
 
 FORMS = {
     "widest": (["-march=native"], widest(host())),
+    "avx2": (["-march=x86-64-v3"], 256),
     "sse2": (["-march=x86-64"], 128),
     "portable": (["-DPORTABLE"], 64),
 }
@@ -126,8 +129,55 @@ func @f(%a: bit[5], %b: bit) -> (%y: bit, %z: bit, %w: bit) {
     assert np.array_equal(got[:, 0], y) and np.array_equal(got[:, 1:].T, (z, w))
 
 
+MAIN = """
+#include <stdlib.h>
+
+/* Runs the kernel on blocks that hold no vector more than it may touch. */
+int main(void)
+{
+    enum { ROWS = 5, COLUMNS = 7, FROM = COLUMNS + 2 * ACROSS, TALL = ROWS + 2 * DOWN };
+    Lanes *source = aligned_alloc(64, (sizeof(Lanes) * FROM * TALL + 63) / 64 * 64);
+    Lanes *target = aligned_alloc(64, (sizeof(Lanes) * COLUMNS * ROWS + 63) / 64 * 64);
+    for (int k = 0; k < FROM * TALL; k++) {
+        source[k] = (Lanes){0} + (uint64_t)k * 0x9E3779B97F4A7C15u;
+    }
+    CALL;
+    free(source);
+    free(target);
+}
+"""
+BLOCK = "step(source + DOWN * FROM + ACROSS, target, FROM, COLUMNS, ROWS, COLUMNS)"
+RUN = "advance(source + ACROSS, target, 0, COLUMNS)"
+
+
+@pytest.mark.parametrize("form", ["widest", "portable"])
+@pytest.mark.parametrize("compiler", native.COMPILERS)
+@pytest.mark.parametrize("axes", [1, 2])
+def test_nothing_beyond_the_ghosts_is_touched(
+    axes: int, compiler: str, form: str, tmp_path: Path
+) -> None:
+    @RELAXED
+    @given(text=stencils(axes=axes, bits=True))
+    def check(text: str) -> None:
+        module = ir.parse(text)
+        rule, kernel = stencil_of(module), packed_kernel(module, STEPS)
+        if rule is None or kernel is None:
+            return
+        down, across = rule.radius if axes == 2 else (0, STEPS * rule.radius[0])
+        call = BLOCK if axes == 2 else RUN
+        sizes = f"#define DOWN {down}\n#define ACROSS {across}\n"
+        (tmp_path / "main.c").write_text(kernel + sizes + MAIN.replace("CALL", call))
+        flags = [*FLAGS, *FORMS[form][0]]
+        subprocess.run([compiler, *flags, "main.c", "-o", "main"], cwd=tmp_path, check=True)
+        subprocess.run([str(tmp_path / "main")], check=True)
+
+    check()
+
+
 def test_kernels_are_written_as_a_person_would() -> None:
     rule30 = packed_kernel(ir.parse(RULE30), 12)
     assert rule30 is not None and "cell0 ^ (cell1 | cell2)" in rule30
+    life = packed_kernel(ir.parse(LIFE.replace("BORDER", "wrap")))
+    assert life is not None and "majority(cell" in life and len(life.splitlines()) < 140
     assert packed_kernel(ir.parse(LIFE.replace("BORDER", "clamp"))) is not None
     assert packed_kernel(ir.parse("func @f(%a: real) -> (%b: real) {\n  return %a\n}")) is None
