@@ -33,12 +33,13 @@ from ddc.ir import (
 from . import intervals, ranges
 from .intervals import Interval
 from .literals import array_literal
+from .module import Module
 from .plain import Plain
 from .ranges import LARGEST_SIZE, Range, fits
 from .scalar import Use as ScalarUse
 from .scalar import is_named, is_safe_division, scalar_op
 from .text import ATOM, Expr, call
-from .values import LONG, Module, NeedsStatements, need
+from .values import LONG, NeedsStatements, need
 from .vector_ops import CHUNK, NotVector, Use, as_number, is_array, vector_op
 from .writer import Writer
 

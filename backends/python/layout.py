@@ -10,8 +10,8 @@ from ddc.backends.expand import expand
 from ddc.ir import Function, Module, constant_type, value_types
 
 from .idioms import idiomatic
+from .module import Module as Gathered
 from .names import Names, identifier
-from .values import Module as Gathered
 
 
 def prepared(module: Module, plain: bool) -> tuple[Function, dict[str, Any]]:

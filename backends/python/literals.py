@@ -1,4 +1,4 @@
-"""Constant arrays as Python literals: exact, and compact where they are large."""
+"""Arrays as Python literals: constants exactly, compact where large, and lists of expressions."""
 
 from __future__ import annotations
 
@@ -62,3 +62,20 @@ def nested(value: Any, rank: int) -> str:
         return f'float("{text}")' if text in ("nan", "inf", "-inf") else text
     items: Sequence[str] = [nested(v, rank - 1) for v in value]
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+def nested_lists(texts: Sequence[str], shape: Sequence[int]) -> str:
+    """Return a row-major list as the text of nested lists."""
+    if not shape:
+        return texts[0]
+    rows = list(texts)
+    for size in reversed(shape[1:]):
+        count = len(rows) // size if size else 0
+        rows = [f"[{', '.join(rows[k * size : (k + 1) * size])}]" for k in range(count)]
+    if 0 in shape:
+        inner = "[]"
+        first = list(shape).index(0)
+        for size in reversed(shape[:first]):
+            inner = f"[{', '.join([inner] * size)}]"
+        return inner
+    return f"[{', '.join(rows)}]"

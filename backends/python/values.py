@@ -36,7 +36,8 @@ from ddc.ir import (
 
 from . import intervals
 from .intervals import Interval
-from .literals import constant_literal
+from .literals import constant_literal, nested_lists
+from .module import Module
 from .names import Names
 from .running import Running
 from .scalar import Use, scalar_op, sigmoid_of
@@ -70,35 +71,6 @@ LONGER = 240  # and inside a comprehension, where naming it would take a functio
 
 class NeedsStatements(Exception):
     """A value needs a name where only an expression may stand."""
-
-
-class Module:
-    """What an emitted module gathers besides its function: helpers, constants, imports."""
-
-    def __init__(self, names: Names) -> None:
-        self.names = names
-        self.helpers: set[str] = set()
-        self.imports: set[str] = set()
-        self.constants: dict[str, str] = {}
-
-    def helper(self, name: str) -> str:
-        """Return a helper's name, adding it to the module."""
-        self.helpers.add(name)
-        return name
-
-    def constant(self, wish: str, text: str) -> str:
-        """Return the name of a module constant with that text."""
-        for name, known in self.constants.items():
-            if known == text:
-                return name
-        name = self.names.private(wish)
-        self.constants[name] = text
-        return name
-
-    def math(self, name: str) -> str:
-        """Return `math.name`, importing it."""
-        self.imports.add("math")
-        return f"math.{name}"
 
 
 # A variable plus one thing: a name, or something in brackets.
@@ -503,23 +475,6 @@ def _packed(function: Function) -> set[Operand]:
         if op.code == "pack" and len(op.shape) == 1 and len(op.operands) > 1 and alone:
             found |= set(op.operands)
     return found
-
-
-def nested_lists(texts: Sequence[str], shape: Sequence[int]) -> str:
-    """Return a row-major list as the text of nested lists."""
-    if not shape:
-        return texts[0]
-    rows = list(texts)
-    for size in reversed(shape[1:]):
-        count = len(rows) // size if size else 0
-        rows = [f"[{', '.join(rows[k * size : (k + 1) * size])}]" for k in range(count)]
-    if 0 in shape:
-        inner = "[]"
-        first = list(shape).index(0)
-        for size in reversed(shape[:first]):
-            inner = f"[{', '.join([inner] * size)}]"
-        return inner
-    return f"[{', '.join(rows)}]"
 
 
 _DATA = {

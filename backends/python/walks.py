@@ -24,6 +24,7 @@ from ddc.ir import (
 )
 
 from .lines import Known, Line, lines, window_of
+from .module import Module
 from .names import Names, base
 from .text import (
     ATOM,
@@ -33,7 +34,7 @@ from .text import (
     as_int,
 )
 from .usage import loads_at
-from .values import Module, NeedsStatements, Values
+from .values import NeedsStatements, Values
 from .writer import Writer
 
 LETTERS = ("i", "j", "k")  # loop variables that stand for each other

@@ -17,9 +17,20 @@ from ddc.ir.exact.lower import lower
 from ddc.ir.exact.sources import Ints, rows_of
 from ddc.passes.base import Declined
 
-from .find import Found, Layer, Reading, clipped, find, shifted
+from .find import Found, Layer, Reading, find
 from .integers import Units, alike, comparing, linear, merged
-from .model import Entries, Family, Source, expand, flat_places, grid, hashes, settled
+from .model import (
+    Entries,
+    Family,
+    Source,
+    clipped,
+    expand,
+    flat_places,
+    grid,
+    hashes,
+    settled,
+    shifted,
+)
 from .noise import Ranges
 
 MOST_WEIGHTS = 5_000_000  # non-zero weights of a layer that are grouped

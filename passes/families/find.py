@@ -13,7 +13,7 @@ existing family has none (borders, crossings, pairs in the other order).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,11 +30,13 @@ from .model import (
     Family,
     Source,
     Term,
+    clipped,
     expand,
     flat_places,
     grid,
     hashes,
     settled,
+    shifted,
 )
 from .shapes import FOLLOWING, STRATEGIES, Cells, Describer, Feature, Strategy
 
@@ -489,34 +491,3 @@ def _cost(family: Family) -> int:
         total += sum(not loop.low.is_const or not loop.high.is_const for loop in term.loops)
         total += sum(len(i.terms) > 1 for i in term.index) + sum(term.ring)
     return total
-
-
-def shifted(family: Family, before: Sequence[int], counts: tuple[int, ...]) -> Family:
-    """Return the family on a larger box, its coordinates moved up by `before`."""
-    shift = {name: Affine.symbol(name) - by for name, by in zip(COORDINATES, before)}
-
-    return replace(family.placed(shift), counts=counts)
-
-
-def clipped(family: Family, sources: Sequence[Source]) -> Family:
-    """Return the family with the axes marked on which some index leaves its array, or wraps."""
-    bounds = {COORDINATES[k]: (Affine(), Affine.of(n - 1)) for k, n in enumerate(family.counts)}
-    terms: list[Term] = []
-    for term in family.terms:
-        inner = dict(bounds)
-        for number, loop in enumerate(term.loops):
-            inner[f"%d{number}"] = (loop.low, loop.high - 1)
-        flags: list[bool] = []
-        ring: list[bool] = []
-        for axis, index in enumerate(term.index):
-            low = index.extreme(inner, upper=False)
-            high = index.extreme(inner, upper=True)
-            extent = sources[term.source].shape[axis]
-            out = not (low.is_const and high.is_const) or low.const < 0 or high.const >= extent
-            flags.append(out and not term.ring[axis])
-            ring.append(out and term.ring[axis])
-        terms.append(replace(term, clipped=tuple(flags), ring=tuple(ring)))
-    return replace(family, terms=tuple(terms))
-
-
-__all__ = ["Found", "Layer", "Reading", "clipped", "find", "shifted"]

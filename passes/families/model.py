@@ -7,7 +7,7 @@ and the inner loop variables (`%d0`, …), wrapped around where the array is rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -213,3 +213,30 @@ def settled(entries: Entries) -> Entries:
         weights = np.add.reduceat(weights, start)
     kept = weights != 0
     return Entries(owners[start][kept], places[start][kept], weights[kept], entries.bias)
+
+
+def shifted(family: Family, before: Sequence[int], counts: tuple[int, ...]) -> Family:
+    """Return the family on a larger box, its coordinates moved up by `before`."""
+    shift = {name: Affine.symbol(name) - by for name, by in zip(COORDINATES, before)}
+    return replace(family.placed(shift), counts=counts)
+
+
+def clipped(family: Family, sources: Sequence[Source]) -> Family:
+    """Return the family with the axes marked on which some index leaves its array, or wraps."""
+    bounds = {COORDINATES[k]: (Affine(), Affine.of(n - 1)) for k, n in enumerate(family.counts)}
+    terms: list[Term] = []
+    for term in family.terms:
+        inner = dict(bounds)
+        for number, loop in enumerate(term.loops):
+            inner[f"%d{number}"] = (loop.low, loop.high - 1)
+        flags: list[bool] = []
+        ring: list[bool] = []
+        for axis, index in enumerate(term.index):
+            low = index.extreme(inner, upper=False)
+            high = index.extreme(inner, upper=True)
+            extent = sources[term.source].shape[axis]
+            out = not (low.is_const and high.is_const) or low.const < 0 or high.const >= extent
+            flags.append(out and not term.ring[axis])
+            ring.append(out and term.ring[axis])
+        terms.append(replace(term, clipped=tuple(flags), ring=tuple(ring)))
+    return replace(family, terms=tuple(terms))

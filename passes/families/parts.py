@@ -30,6 +30,7 @@ from .discover import Structure
 from .integers import Units
 from .logistic import logistic
 from .scalars import NotScalarError, Piece, Program, Values
+from .unit_values import UnitValues, weights_of
 
 MOST_STATES = 1 << 16  # of one part
 MOST_SHARED = 1 << 12  # values of the inputs that several parts share
@@ -92,7 +93,7 @@ class _Prover:
     ) -> None:
         self.structure, self.levels = structure, levels
         self.program = Program(program.entry, levels)
-        self.net = _Net(structure, len(levels))
+        self.net = UnitValues(structure, len(levels))
         self.parts = self.cases = 0
         self.near = False  # whether parts that overlap are put together
 
@@ -118,15 +119,15 @@ class _Prover:
             raise NotPartsError("there are too many outputs")
         for operand, unit in zip(returned, targets.tolist()):
             below, tie, above = last.units.outcomes[unit].tolist()
-            total, bias = _entries(last.units, unit)
+            total, bias = weights_of(last.units, unit)
             root = self._compared(operand)
             self._output(root, total, bias, (below, tie, above), Fraction(1))
         return self.parts, self.cases
 
     def _apart(self, units: Units, targets: Ints) -> tuple[dict[int, int], int]:
         """Return the second output less the first, over what the last layer reads."""
-        first, bias = _entries(units, int(targets[0]))
-        second, more = _entries(units, int(targets[1]))
+        first, bias = weights_of(units, int(targets[0]))
+        second, more = weights_of(units, int(targets[1]))
         total = {n: second.get(n, 0) - first.get(n, 0) for n in {*first, *second}}
         return {n: w for n, w in total.items() if w}, more - bias
 
@@ -368,70 +369,6 @@ class _Prover:
         return found
 
 
-class _Net:
-    """The network's units as functions of its inputs."""
-
-    def __init__(self, structure: Structure, inputs: int) -> None:
-        self.inputs = inputs
-        self.units: dict[int, tuple[Units, int]] = {}
-        for reference in structure.references[:-1]:
-            for unit in range(reference.units.count):
-                self.units[reference.start + unit] = reference.units, unit
-        self.masks: dict[int, int] = {}
-
-    def mask(self, number: int) -> int:
-        """Return the inputs that a value depends on, as bits."""
-        if number < self.inputs:
-            return 1 << number
-        if number not in self.masks:
-            entries, _ = _entries(*self.units[number])
-            found = 0
-            for column in entries:
-                found |= self.mask(column)
-            self.masks[number] = found
-        return self.masks[number]
-
-    def classes(self, pieces: Sequence[tuple[int, int]]) -> dict[int, list[object]]:
-        """Return for each input with which weights units read it; equal lists count alike."""
-        found: dict[int, list[object]] = {}
-        waiting = [number for number, _ in pieces]
-        seen: set[int] = set()
-        while waiting:
-            number = waiting.pop()
-            if number in seen:
-                continue
-            seen.add(number)
-            if number < self.inputs:
-                found.setdefault(number, []).append(("alone", number))
-                continue
-            entries, _ = _entries(*self.units[number])
-            for column, weight in entries.items():
-                if column < self.inputs:
-                    found.setdefault(column, []).append((number, weight))
-                else:
-                    waiting.append(column)
-        return found
-
-    def value(self, number: int, values: Values) -> NDArray[Any]:
-        """Return a unit's values over the lanes."""
-        if number < self.inputs:
-            return values.of(number)
-        known = values.known.get(number)
-        if known is None:
-            units, unit = self.units[number]
-            entries, bias = _entries(units, unit)
-            direct = {c: w for c, w in entries.items() if c < self.inputs}
-            total = values.linear(direct) + bias
-            for column, weight in entries.items():
-                if column >= self.inputs:
-                    total = total + weight * self.value(column, values)
-            assert units.outcomes is not None
-            below, tie, above = units.outcomes[unit].tolist()
-            known = np.where(total < 0, below, np.where(total > 0, above, tie))
-            values.known[number] = known
-        return known
-
-
 def _shared(groups: Sequence[_Group]) -> int:
     """Return the inputs that several groups read, as bits."""
     once = twice = 0
@@ -450,12 +387,6 @@ def _levels(network: Module) -> list[tuple[int, ...]]:
             raise NotPartsError("an input has too many values")
         found += [few] * math.prod(d.const for d in dims(param.type))
     return found
-
-
-def _entries(units: Units, unit: int) -> tuple[dict[int, int], int]:
-    part = slice(int(units.starts[unit]), int(units.starts[unit + 1]))
-    entries = dict(zip(units.columns[part].tolist(), units.weights[part].tolist()))
-    return entries, int(units.bias[unit])
 
 
 def _bits(mask: int) -> list[int]:
