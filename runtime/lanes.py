@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddc.backends.llvm.machine import Cpu
-from ddc.backends.llvm.row_bits import BLOCK, CHUNK, batch_driver, row_conversions
+from ddc.backends.llvm.row_bits import LEAST, batch_driver, room, row_conversions
 
 from .cache import ObjectCache
 from .jit import code_of, library_of
@@ -55,7 +55,7 @@ def blocks_of(lanes: int, rows: int, widths: Sequence[int], wide: int) -> Blocks
 
     None for batches that do not fill a block, whose runs have 64 numbers at least.
     """
-    least = -(-BLOCK // max(1, min(widths)))
+    least = -(-LEAST // max(1, min(widths)))
     if not min(widths) or rows < lanes * least:
         return None
     wish = NEAR // max(1, wide * lanes)
@@ -91,7 +91,7 @@ class Lanes:
 
     def room(self, cells: int) -> int:
         """Return the bytes that the kernels work in, for runs of up to some numbers."""
-        return min(CHUNK, -(-cells // BLOCK)) * BLOCK * self.bytes
+        return room(self.lanes, cells)
 
     def places(self, element: str) -> tuple[int, int]:
         """Return the addresses of `pack` and `unpack` for numbers of a type (see `element_of`)."""
@@ -121,9 +121,8 @@ class Lanes:
 
     def ordered(self, vectors: Bytes, depth: int) -> Bytes:
         """Return the bits of vectors [vectors, bytes] in the order of rows [blocks, rows]."""
-        words = self.lanes // 64
         bits = np.unpackbits(vectors, axis=-1, bitorder="little")
-        lanes = bits.reshape(-1, depth, words, 64).transpose(0, 3, 2, 1)
+        lanes = bits.reshape(-1, depth, self.lanes).transpose(0, 2, 1)
         return np.ascontiguousarray(lanes).reshape(-1, depth * self.lanes)
 
 

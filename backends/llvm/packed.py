@@ -22,13 +22,14 @@ from ddc.ir.equivalence.gates import Gates
 
 from .bits import TERNARY, emit_gates, emit_recipe
 from .text import Writer
-from .transposition import BLOCK, Vectors, transpose
+from .transposition import ONE_IN_BYTES, Vectors, transpose
 
 PARAMETERS = (
     "source", "target", "scratch", "from", "to", "rows", "columns", "stride", "first", "end",
     "bytes", "offsets", "grid", "long", "pitch", "ghost",
 )  # fmt: skip
-GROUP = 4  # blocks that are read together
+BLOCK = 64  # cells of a segment at least
+AT_ONCE = 256  # cells of a segment that are read together
 
 
 @dataclass(frozen=True)
@@ -246,98 +247,106 @@ def conversions(packed: Packed) -> str:
 
 def _conversion(packed: Packed, name: str, to_lanes: bool) -> str:
     v = Vectors(packed.lanes, PARAMETERS)
-    w = v.w
-    buffer = w.alloca(f"[{GROUP * BLOCK} x {v.type}]", "block")
-    w.entry[-1] = w.entry[-1].replace("align 16", "align 64")
-    seen = w.alloca("<64 x i8>", "seen")
-    w.entry[-1] = w.entry[-1].replace("align 16", "align 64")
+    w, size = v.w, packed.bytes
+    side = AT_ONCE // size  # blocks, each of as many cells as a vector has bytes
+    buffer = v.room(f"[{side * size} x {v.type}]", "block")
+    between = v.room(f"[{size} x {v.type}]", "between")
+    seen = v.room(v.type, "seen")
     if to_lanes:
-        w.line(f"store <64 x i8> zeroinitializer, ptr {seen}, align 64")
-    blocks = w.let(f"add nsw i64 %columns, {BLOCK - 1}")
-    blocks = w.let(f"sdiv i64 {blocks}, {BLOCK}")
+        zero = "zeroinitializer" if v.lanes > 64 else "0"
+        w.line(f"store {v.type} {zero}, ptr {seen}, align 64")
+    blocks = w.let(f"add nsw i64 %columns, {size - 1}")
+    blocks = w.let(f"sdiv i64 {blocks}, {size}")
     final = w.let(f"sub nsw i64 {blocks}, 1")
-    latest = w.let(f"sub nsw i64 %columns, {BLOCK}")
+    latest = w.let(f"sub nsw i64 %columns, {size}")
 
     def column(group: str, k: int) -> str:
         """Return where a block begins; the last one overlaps the one before it."""
         number = v.add(group, k)
         beyond = w.let(f"icmp sgt i64 {number}, {final}")
         number = w.let(f"select i1 {beyond}, i64 {final}, i64 {number}")
-        wish = w.let(f"mul nsw i64 {number}, {BLOCK}")
+        wish = w.let(f"mul nsw i64 {number}, {size}")
         late = w.let(f"icmp sgt i64 {wish}, {latest}")
         return w.let(f"select i1 {late}, i64 {latest}, i64 {wish}", "x")
 
-    with w.loop("0", "%rows", "row") as row, w.loop("0", blocks, "block", str(GROUP)) as group:
-        columns = [column(group.var, k) for k in range(GROUP)]
+    with w.loop("0", "%rows", "row") as row, w.loop("0", blocks, "block", str(side)) as group:
+        columns = [column(group.var, k) for k in range(side)]
         line = w.let(f"mul nsw i64 {row.var}, %pitch")
         shifts = [w.let(f"add nsw i64 {line}, {x}", "shift") for x in columns]
-        parts = [v.at(buffer, str(k * BLOCK)) for k in range(GROUP)]
+        parts = [v.at(buffer, str(k * size)) for k in range(side)]
+        places = [v.at("%grid", cell(v, row.var, x)) for x in columns]
         if to_lanes:
-            _bytes_to_words(v, parts, shifts, seen)
-        for part, x in zip(parts, columns):
-            place = v.at("%grid", cell(v, row.var, x))
-            transpose(v, *((part, part, place) if to_lanes else (place, part, part)))
+            _bytes_shared(v, parts, shifts, seen)
+        for part, place in zip(parts, places):
+            transpose(v, *((part, between, place) if to_lanes else (place, between, part)))
         if not to_lanes:
-            _bytes_to_words(v, parts, shifts, None)
+            _bytes_shared(v, parts, shifts, None)
     names = (
         "ptr %bytes", "ptr %offsets", "ptr %grid", "i64 %rows", "i64 %columns", "i64 %pitch",
         "i64 %stride",
     )  # fmt: skip
     if not to_lanes:
         return _function(name, names, w)
-    every = w.let(f"load <64 x i8>, ptr {seen}, align 64")
-    every = w.let(f"call i8 @llvm.vector.reduce.or.v64i8(<64 x i8> {every})")
+    every = w.let(f"load <{size} x i8>, ptr {seen}, align 64")
+    every = w.let(f"call i8 @llvm.vector.reduce.or.v{size}i8(<{size} x i8> {every})")
     bad = w.let(f"and i8 {every}, -2")
     w.line(f"ret i32 {w.let(f'zext i8 {bad} to i32')}")
     return f"define i32 @{name}({', '.join(names)}) #0 {{\n{w.text()}\n}}\n"
 
 
-def _bytes_to_words(
+def _bytes_shared(
     v: Vectors, buffers: Sequence[str], shifts: Sequence[str], seen: str | None
 ) -> None:
-    """Move 64 cells of every lane and block between bytes and the lane's word of the block.
+    """Move the cells of all lanes between their bytes and bytes that eight lanes share.
 
     Blocks side by side are moved together: of a segment, far from the others in memory, several
     cache lines in a row are then touched at once. Where bytes are read, `seen` collects their bits.
     """
-    w = v.w
-    with w.loop("0", str(v.lanes), "lane") as lane:
-        offset = w.let(f"getelementptr inbounds i64, ptr %offsets, i64 {lane.var}")
-        first = w.let(f"load i64, ptr {offset}, align 8")
-        # Word `lane / 64` of vector `lane % 64`.
-        vector = w.let(f"and i64 {lane.var}, 63")
-        word = w.let(f"lshr i64 {lane.var}, 6")
-        at = w.let(f"mul nsw i64 {vector}, {v.lanes // 64}")
-        at = w.let(f"add nsw i64 {at}, {word}")
-        for buffer, shift in zip(buffers, shifts):
-            byte = w.let(f"add nsw i64 {first}, {shift}")
-            place = w.let(f"getelementptr inbounds i8, ptr %bytes, i64 {byte}")
-            slot = w.let(f"getelementptr inbounds i64, ptr {buffer}, i64 {at}")
-            if seen is not None:
-                cells = w.let(f"load <64 x i8>, ptr {place}, align 1")
-                before = w.let(f"load <64 x i8>, ptr {seen}, align 64")
-                either = w.let(f"or <64 x i8> {before}, {cells}")
-                w.line(f"store <64 x i8> {either}, ptr {seen}, align 64")
-                alive = w.let(f"icmp ne <64 x i8> {cells}, zeroinitializer")
-                bits = w.let(f"bitcast <64 x i1> {alive} to i64")
-                w.line(f"store i64 {bits}, ptr {slot}, align 8")
-            else:
-                bits = w.let(f"load i64, ptr {slot}, align 8")
-                alive = w.let(f"bitcast i64 {bits} to <64 x i1>")
-                cells = w.let(f"zext <64 x i1> {alive} to <64 x i8>")
-                w.line(f"store <64 x i8> {cells}, ptr {place}, align 1")
+    w, t = v.w, v.type
+
+    def splat(value: int) -> str:
+        return str(value) if v.lanes == 64 else f"splat (i64 {value})"
+
+    with w.loop("0", str(v.lanes // 8), "eight") as eight:
+        lanes = w.let(f"mul nsw i64 {eight.var}, 8")
+        slots = [v.at(buffer, eight.var) for buffer in buffers]
+        shared = [v.load(slot, "0") for slot in slots] if seen is None else []
+        before = w.let(f"load {t}, ptr {seen}, align 64") if seen is not None else ""
+        for k in range(8):
+            offset = w.let(f"getelementptr inbounds i64, ptr %offsets, i64 {v.add(lanes, k)}")
+            first = w.let(f"load i64, ptr {offset}, align 8")
+            for number, shift in enumerate(shifts):
+                byte = w.let(f"add nsw i64 {first}, {shift}")
+                place = w.let(f"getelementptr inbounds i8, ptr %bytes, i64 {byte}")
+                if seen is None:
+                    cells = shared[number]
+                    cells = w.let(f"lshr {t} {cells}, {splat(k)}") if k else cells
+                    cells = w.let(f"and {t} {cells}, {splat(ONE_IN_BYTES)}")
+                    w.line(f"store {t} {cells}, ptr {place}, align 1")
+                    continue
+                cells = w.let(f"load {t}, ptr {place}, align 1")
+                before = w.let(f"or {t} {before}, {cells}")
+                if k:
+                    cells = w.let(f"shl {t} {cells}, {splat(k)}")
+                    shared[number] = w.let(f"or {t} {shared[number]}, {cells}")
+                else:
+                    shared.append(cells)
+        if seen is not None:
+            w.line(f"store {t} {before}, ptr {seen}, align 64")
+            for value, slot in zip(shared, slots):
+                v.store(value, slot, "0")
 
 
-def module(parts: Sequence[str], cpu_width: int) -> str:
+def module(parts: Sequence[str], lanes: int) -> str:
     """Return a module of kernels."""
     return "\n".join(
         [
             *parts,
             "declare i64 @llvm.fshl.i64(i64, i64, i64)",
             "declare i64 @llvm.fshr.i64(i64, i64, i64)",
-            "declare i8 @llvm.vector.reduce.or.v64i8(<64 x i8>)",
+            f"declare i8 @llvm.vector.reduce.or.v{lanes // 8}i8(<{lanes // 8} x i8>)",
             TERNARY,
-            f'attributes #0 = {{ nounwind "prefer-vector-width"="{cpu_width}" }}',
+            f'attributes #0 = {{ nounwind "prefer-vector-width"="{lanes}" }}',
             "",
         ]
     )

@@ -1,9 +1,9 @@
 """Kernels between rows of numbers that are 0 or 1 and rows of bits in lanes, as LLVM assembly.
 
-A block of rows is cut into as many runs as a vector has bits; a run is contiguous memory. Vector
-`c` holds cell `c` of every run: bit `64 * w + k` is a cell of run `W * k + w`, where `W` is the
-words of a vector. So the runs are read one after the other, and 64 cells of eight runs, side by
-side, are what a cache line of words holds before the words are transposed.
+A block of rows is cut into as many runs as a vector has bits; a run is contiguous memory. Bit `l` of
+vector `c` holds cell `c` of run `l`. The runs are read one after the other: eight of them are added
+up, each one bit higher, to bytes that hold the same cell of all eight, and the bytes of all runs
+are transposed.
 """
 
 from __future__ import annotations
@@ -11,157 +11,161 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .text import Writer, real
-from .transposition import BLOCK, Vectors, transpose
+from .transposition import ONE_IN_BYTES, Vectors, transpose
 
-CHUNK = 64  # blocks of a run that are moved together
-SIDE = 8  # runs side by side, whose words fill a cache line
+LEAST = 64  # numbers of a run
+CHUNK = 4096  # numbers of a run that are moved together
+SIDE = 8  # runs that share bytes
 NAMES = ("source", "target", "work", "cells")
 
 # types of numbers by the name of their functions
 ELEMENTS = {"8": "i8", "16": "i16", "32": "i32", "64": "i64", "single": "float", "double": "double"}
 
 
+def room(lanes: int, cells: int) -> int:
+    """Return the bytes of `work` that conversions of runs of some numbers need."""
+    size = lanes // 8
+    return -(-min(cells, CHUNK) // size) * (size + 1) * size
+
+
 def row_conversions(lanes: int, element: str) -> str:
     """Return `pack(source, target, work, cells)` and `unpack` of the same parameters.
 
-    `cells` (64 at least) are the numbers of a run, runs lie one after the other. `work` has room for
-    64 vectors for every 64 cells begun, `CHUNK` times at most. `pack` returns 0 where all numbers were 0 or 1; `unpack` goes from vectors to numbers.
+    `cells` (`LEAST` at least) are the numbers of a run, runs lie one after the other; `work` has `room`.
+    `pack` returns 0 where all numbers were 0 or 1; `unpack` goes from vectors to numbers.
     """
     type_ = ELEMENTS[element]
     texts = [_pack(lanes, type_), _unpack(lanes, type_)]
     if type_[0] == "i":
-        texts.append(f"declare {type_} @llvm.vector.reduce.or.v64{type_}(<64 x {type_}>)")
+        size = lanes // 8
+        texts.append(f"declare {type_} @llvm.vector.reduce.or.v{size}{type_}(<{size} x {type_}>)")
     texts.append(f'attributes #0 = {{ nounwind "prefer-vector-width"="{max(128, lanes)}" }}')
     return "\n".join([*texts, ""])
 
 
 class _Mover:
-    """What both directions share: chunks of blocks, and words side by side."""
+    """What both directions share: blocks of as many cells as a vector has bytes, in chunks."""
 
     def __init__(self, lanes: int) -> None:
         self.v = Vectors(lanes, NAMES)
         self.w = w = self.v.w
-        self.stage = self._room(f"[{CHUNK * SIDE} x i64]", "stage")
-        begun = w.let(f"add nsw i64 %cells, {BLOCK - 1}")
-        self.blocks = w.let(f"sdiv i64 {begun}, {BLOCK}", "blocks")
-        self.latest = w.let(f"sub nsw i64 %cells, {BLOCK}", "latest")
-
-    def _room(self, type_: str, wish: str) -> str:
-        place = self.w.alloca(type_, wish)
-        self.w.entry[-1] = self.w.entry[-1].replace("align 16", "align 64")
-        return place
+        self.size = size = lanes // 8
+        self.bytes = f"<{size} x i8>"
+        self.between = self.v.room(f"[{size} x {self.v.type}]", "between")
+        begun = w.let(f"add nsw i64 %cells, {size - 1}")
+        self.blocks = w.let(f"sdiv i64 {begun}, {size}", "blocks")
+        self.latest = w.let(f"sub nsw i64 %cells, {size}", "latest")
 
     def count(self, chunk: str) -> str:
         """Return how many blocks a chunk has."""
         rest = self.w.let(f"sub nsw i64 {self.blocks}, {chunk}")
-        more = self.w.let(f"icmp sgt i64 {rest}, {CHUNK}")
-        return self.w.let(f"select i1 {more}, i64 {CHUNK}, i64 {rest}", "count")
+        most = CHUNK // self.size
+        more = self.w.let(f"icmp sgt i64 {rest}, {most}")
+        return self.w.let(f"select i1 {more}, i64 {most}, i64 {rest}", "count")
 
     def cell(self, chunk: str, block: str) -> str:
         """Return the first cell of a block; the last block overlaps the one before it."""
         number = self.w.let(f"add nsw i64 {chunk}, {block}")
-        wish = self.w.let(f"mul nsw i64 {number}, {BLOCK}")
+        wish = self.w.let(f"mul nsw i64 {number}, {self.size}")
         late = self.w.let(f"icmp sgt i64 {wish}, {self.latest}")
         return self.w.let(f"select i1 {late}, i64 {self.latest}, i64 {wish}", "cell")
 
     def block(self, number: str) -> str:
-        """Return the address of a block of `work`."""
-        return self.v.at("%work", self.w.let(f"mul nsw i64 {number}, {BLOCK}"))
+        """Return the address of a block of `work`; blocks share no cache set."""
+        at = self.w.let(f"mul nsw i64 {number}, {self.size + 1}")
+        return self.v.at("%work", at)
 
-    def words(self, block: str, group: str) -> str:
-        """Return the address of the words of eight runs, in a block of `work`."""
-        return self.w.let(f"getelementptr inbounds i64, ptr {self.block(block)}, i64 {group}")
+    def shared(self, block: str, group: str) -> str:
+        """Return the address of the bytes that eight runs share in a block."""
+        return self.v.at(self.block(block), group)
 
-    def staged(self, block: str, k: str = "0") -> str:
-        """Return the address of a word of a block, side by side with those of other runs."""
-        at = self.w.let(f"mul nsw i64 {block}, {SIDE}")
-        at = self.w.let(f"add nsw i64 {at}, {k}")
-        return self.w.let(f"getelementptr inbounds i64, ptr {self.stage}, i64 {at}", "slot")
-
-    def copy(self, source: str, target: str) -> None:
-        """Copy the words of eight runs."""
-        words = self.w.let(f"load <{SIDE} x i64>, ptr {source}, align 64")
-        self.w.line(f"store <{SIDE} x i64> {words}, ptr {target}, align 64")
-
-    def run(self, group: str, k: str) -> str:
-        """Return where a run begins."""
-        number = self.w.let(f"add nsw i64 {group}, {k}")
-        return self.w.let(f"mul nsw i64 {number}, %cells", "run")
+    def place(self, array: str, type_: str, group: str, k: int, chunk: str, block: str) -> str:
+        """Return the address of a block's numbers in a run."""
+        run = self.w.let(f"mul nsw i64 {group}, {SIDE}")
+        run = self.w.let(f"mul nsw i64 {self.v.add(run, k)}, %cells")
+        at = self.w.let(f"add nsw i64 {run}, {self.cell(chunk, block)}")
+        return self.w.let(f"getelementptr inbounds {type_}, ptr {array}, i64 {at}")
 
 
 def _pack(lanes: int, type_: str) -> str:
     m = _Mover(lanes)
-    v, w, size = m.v, m.w, BLOCK
-    vector = f"<{size} x {type_}>"
+    v, w, size = m.v, m.w, m.size
     whole = type_[0] == "i"
-    seen = m._room(vector if whole else "i64", "seen")
-    w.line(f"store {vector} zeroinitializer, ptr {seen}" if whole else f"store i64 0, ptr {seen}")
-    with w.loop("0", m.blocks, "chunk", str(CHUNK)) as chunk:
+    kept = f"<{size} x {type_}>" if whole else f"i{size}"
+    seen = v.room(kept, "seen")
+    w.line(f"store {kept} {'zeroinitializer' if whole else '0'}, ptr {seen}, align 64")
+    with w.loop("0", m.blocks, "chunk", str(CHUNK // size)) as chunk:
         count = m.count(chunk.var)
-        with w.loop("0", str(lanes), "group", str(SIDE)) as group:
-            with w.loop("0", str(SIDE), "k") as k:
-                start = m.run(group.var, k.var)
+        with w.loop("0", str(size), "group") as group:
+            for k in range(SIDE):
                 with w.loop("0", count, "block") as block:
-                    at = w.let(f"add nsw i64 {start}, {m.cell(chunk.var, block.var)}")
-                    place = w.let(f"getelementptr inbounds {type_}, ptr %source, i64 {at}")
-                    cells = w.let(f"load {vector}, ptr {place}, align 1", "numbers")
-                    word = _word(w, cells, type_, seen)
-                    w.line(f"store i64 {word}, ptr {m.staged(block.var, k.var)}, align 8")
-            with w.loop("0", count, "block") as block:
-                m.copy(m.staged(block.var), m.words(block.var, group.var))
+                    place = m.place("%source", type_, group.var, k, chunk.var, block.var)
+                    bits = _bits(w, size, place, type_, seen)
+                    shared = m.shared(block.var, group.var)
+                    if k:
+                        bits = w.let(f"bitcast {m.bytes} {bits} to {v.type}")
+                        amount = str(k) if lanes == 64 else f"splat (i64 {k})"
+                        bits = w.let(f"shl {v.type} {bits}, {amount}")
+                        before = w.let(f"load {v.type}, ptr {shared}, align {size}")
+                        bits = w.let(f"or {v.type} {bits}, {before}")
+                        w.line(f"store {v.type} {bits}, ptr {shared}, align {size}")
+                    else:
+                        w.line(f"store {m.bytes} {bits}, ptr {shared}, align {size}")
         with w.loop("0", count, "block") as block:
-            words = m.block(block.var)
-            transpose(v, words, words, v.at("%target", m.cell(chunk.var, block.var)))
+            target = v.at("%target", m.cell(chunk.var, block.var))
+            transpose(v, m.block(block.var), m.between, target)
+    every = w.let(f"load {kept}, ptr {seen}, align 64")
     if whole:
-        every = w.let(f"load {vector}, ptr {seen}")
-        every = w.let(f"call {type_} @llvm.vector.reduce.or.v{size}{type_}({vector} {every})")
+        every = w.let(f"call {type_} @llvm.vector.reduce.or.v{size}{type_}({kept} {every})")
         bad = w.let(f"icmp ugt {type_} {every}, 1")
     else:
-        bad = w.let(f"icmp ne i64 {w.let(f'load i64, ptr {seen}')}, 0")
+        bad = w.let(f"icmp ne {kept} {every}, 0")
     w.line(f"ret i32 {w.let(f'zext i1 {bad} to i32')}")
     return _function("i32 @pack", w)
 
 
-def _word(w: Writer, cells: str, type_: str, seen: str) -> str:
-    """Return which of 64 numbers are not 0; `seen` collects what they are."""
-    vector = f"<{BLOCK} x {type_}>"
+def _bits(w: Writer, size: int, place: str, type_: str, seen: str) -> str:
+    """Return numbers as bytes; `seen` collects what they are."""
+    vector = f"<{size} x {type_}>"
+    given = w.let(f"load {vector}, ptr {place}, align 1", "numbers")
     if type_[0] == "i":
-        before = w.let(f"load {vector}, ptr {seen}")
-        w.line(f"store {vector} {w.let(f'or {vector} {before}, {cells}')}, ptr {seen}")
-        alive = w.let(f"icmp ne {vector} {cells}, zeroinitializer")
-        return w.let(f"bitcast <{BLOCK} x i1> {alive} to i64", "word")
-    alive = w.let(f"fcmp une {vector} {cells}, zeroinitializer")
-    word = w.let(f"bitcast <{BLOCK} x i1> {alive} to i64", "word")
-    other = w.let(f"fcmp une {vector} {cells}, splat ({type_} {real(1.0)})")
-    other = w.let(f"bitcast <{BLOCK} x i1> {other} to i64")
-    bad = w.let(f"and i64 {word}, {other}")
-    before = w.let(f"load i64, ptr {seen}")
-    w.line(f"store i64 {w.let(f'or i64 {before}, {bad}')}, ptr {seen}")
-    return word
+        before = w.let(f"load {vector}, ptr {seen}, align 64")
+        either = w.let(f"or {vector} {before}, {given}")
+        w.line(f"store {vector} {either}, ptr {seen}, align 64")
+        return given if type_ == "i8" else w.let(f"trunc {vector} {given} to <{size} x i8>")
+    alive = w.let(f"fcmp une {vector} {given}, zeroinitializer")
+    other = w.let(f"fcmp une {vector} {given}, splat ({type_} {real(1.0)})")
+    other = w.let(f"and <{size} x i1> {alive}, {other}")
+    other = w.let(f"bitcast <{size} x i1> {other} to i{size}")
+    before = w.let(f"load i{size}, ptr {seen}, align 64")
+    w.line(f"store i{size} {w.let(f'or i{size} {before}, {other}')}, ptr {seen}, align 64")
+    return w.let(f"zext <{size} x i1> {alive} to <{size} x i8>")
 
 
 def _unpack(lanes: int, type_: str) -> str:
     m = _Mover(lanes)
-    v, w = m.v, m.w
-    vector, bits = f"<{BLOCK} x {type_}>", f"<{BLOCK} x i1>"
+    v, w, size = m.v, m.w, m.size
     code = "zext" if type_[0] == "i" else "uitofp"
-    with w.loop("0", m.blocks, "chunk", str(CHUNK)) as chunk:
+    with w.loop("0", m.blocks, "chunk", str(CHUNK // size)) as chunk:
         count = m.count(chunk.var)
         with w.loop("0", count, "block") as block:
-            words = m.block(block.var)
-            transpose(v, v.at("%source", m.cell(chunk.var, block.var)), words, words)
-        with w.loop("0", str(lanes), "group", str(SIDE)) as group:
-            with w.loop("0", count, "block") as block:
-                m.copy(m.words(block.var, group.var), m.staged(block.var))
-            with w.loop("0", str(SIDE), "k") as k:
-                start = m.run(group.var, k.var)
+            source = v.at("%source", m.cell(chunk.var, block.var))
+            transpose(v, source, m.between, m.block(block.var))
+        with w.loop("0", str(size), "group") as group:
+            for k in range(SIDE):
                 with w.loop("0", count, "block") as block:
-                    at = w.let(f"add nsw i64 {start}, {m.cell(chunk.var, block.var)}")
-                    place = w.let(f"getelementptr inbounds {type_}, ptr %target, i64 {at}")
-                    word = w.let(f"load i64, ptr {m.staged(block.var, k.var)}, align 8", "word")
-                    alive = w.let(f"bitcast i64 {word} to {bits}")
-                    cells = w.let(f"{code} {bits} {alive} to {vector}", "numbers")
-                    w.line(f"store {vector} {cells}, ptr {place}, align 1")
+                    place = m.place("%target", type_, group.var, k, chunk.var, block.var)
+                    shared = m.shared(block.var, group.var)
+                    bits = w.let(f"load {v.type}, ptr {shared}, align {size}")
+                    if k:
+                        amount = str(k) if lanes == 64 else f"splat (i64 {k})"
+                        bits = w.let(f"lshr {v.type} {bits}, {amount}")
+                    mask = str(ONE_IN_BYTES) if lanes == 64 else f"splat (i64 {ONE_IN_BYTES})"
+                    bits = w.let(f"and {v.type} {bits}, {mask}")
+                    bits = w.let(f"bitcast {v.type} {bits} to {m.bytes}")
+                    if type_ != "i8":
+                        bits = w.let(f"{code} {m.bytes} {bits} to <{size} x {type_}>", "numbers")
+                    w.line(f"store <{size} x {type_}> {bits}, ptr {place}, align 1")
     w.line("ret void")
     return _function("void @unpack", w)
 
@@ -256,4 +260,4 @@ def _run(w: Writer, automaton: str, block: str) -> None:
     w.line(f"call void %run(ptr %packed, ptr %made, i64 {third}, i64 {fourth}, i64 %depth)")
 
 
-__all__ = ["BLOCK", "CHUNK", "ELEMENTS", "FIELDS", "batch_driver", "row_conversions"]
+__all__ = ["ELEMENTS", "FIELDS", "LEAST", "batch_driver", "room", "row_conversions"]

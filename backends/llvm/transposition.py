@@ -1,26 +1,20 @@
-"""Transposing bits: 64 x 64 in every word of 64 vectors, six stages of exchanges in registers."""
+"""Transposing bytes: as many vectors as a vector has bytes, by interleaving pairs of them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from .bits import vector_type
 from .text import Writer
 
-BLOCK = 64  # vectors of a block
-GROUP = 8  # vectors in registers, for three stages
-STAGES = (
-    (32, 0x00000000FFFFFFFF),
-    (16, 0x0000FFFF0000FFFF),
-    (8, 0x00FF00FF00FF00FF),
-    (4, 0x0F0F0F0F0F0F0F0F),
-    (2, 0x3333333333333333),
-    (1, 0x5555555555555555),
-)  # distance of the vectors that exchange bits, and the lower bits
+ONE_IN_BYTES = 0x0101010101010101
+STAGES = 3  # of interleaving that are made in registers at once
 
 
 class Vectors:
     """Loads and stores of vectors, through one writer in which some names are taken."""
 
-    def __init__(self, lanes: int, names: tuple[str, ...] = ()) -> None:
+    def __init__(self, lanes: int, names: Sequence[str] = ()) -> None:
         self.lanes = lanes
         self.type = vector_type(lanes)
         self.w = Writer()
@@ -41,45 +35,56 @@ class Vectors:
     def add(self, a: str, b: str | int) -> str:
         return a if b == 0 else self.w.let(f"add nsw i64 {a}, {b}")
 
+    def room(self, type_: str, wish: str) -> str:
+        """Return memory of the function, aligned to a cache line."""
+        place = self.w.alloca(type_, wish)
+        self.w.entry[-1] = self.w.entry[-1].replace("align 16", "align 64")
+        return place
+
 
 def transpose(v: Vectors, source: str, between: str, target: str) -> None:
-    """Add a transposition: bit j of word w of vector k becomes bit k of word w of vector j.
+    """Add a transposition: byte j of vector k becomes byte k of vector j.
 
-    Three blocks of 64 vectors, which may be the same one: the first three stages go from `source`
-    to `between`, the last three from there to `target`.
+    There are as many vectors as each has bytes. They go from `source` to `between` and from there to
+    `target`, which are apart.
+
+    Interleaving two vectors that differ in the highest bit of their places moves this bit behind the
+    bits of the bytes' places, and the highest bit of those behind the bits of the vectors' places.
     """
-    far, near = STAGES[:3], STAGES[3:]
-    for stages, apart, given, made in (
-        (far, BLOCK // GROUP, source, between),
-        (near, 1, between, target),
-    ):
-        step = 1 if apart > 1 else GROUP
-        with v.w.loop("0", str(step * GROUP), "group", str(step)) as group:
-            places = [v.add(group.var, k * apart) for k in range(GROUP)]
-            values = [v.load(given, place) for place in places]
-            for distance, mask in stages:
-                for k in range(GROUP):
-                    if not k & (distance // apart):
-                        other = k + distance // apart
-                        low, high = _exchanged(v, values[k], values[other], distance, mask)
-                        values[k], values[other] = low, high
-            for value, place in zip(values, places):
-                v.store(value, made, place)
+    size = (v.lanes // 8).bit_length() - 1
+    if size <= STAGES:
+        _interleaved(v, size, size, source, target)
+        return
+    first = -(-size // 2)
+    _interleaved(v, size, first, source, between)
+    _interleaved(v, size, size - first, between, target)
 
 
-def _exchanged(v: Vectors, a: str, b: str, distance: int, mask: int) -> tuple[str, str]:
-    """Return `a` with the lower bits of `b` as its upper ones, and `b` with those of `a` below."""
-    w, t = v.w, v.type
+def _interleaved(v: Vectors, size: int, stages: int, source: str, target: str) -> None:
+    """Add some stages on 2^size vectors."""
+    count, rest = 1 << stages, size - stages
+    with v.w.loop("0", str(1 << rest), "group") as group:
+        values = [v.load(source, v.add(group.var, k << rest)) for k in range(count)]
+        for _ in range(stages):
+            pairs = [_pair(v, values[k], values[k + count // 2]) for k in range(count // 2)]
+            values = [value for pair in pairs for value in pair]
+        start = v.w.let(f"shl i64 {group.var}, {stages}")
+        for k, value in enumerate(values):
+            v.store(value, target, v.add(start, k))
 
-    def splat(value: int) -> str:
-        return str(value) if v.lanes == 64 else f"splat (i64 {value})"
 
-    upper = (mask << distance) - (1 << 64)
-    kept = w.let(f"and {t} {a}, {splat(mask)}")
-    moved = w.let(f"shl {t} {b}, {splat(distance)}")
-    moved = w.let(f"and {t} {moved}, {splat(upper)}")
-    low = w.let(f"or {t} {kept}, {moved}")
-    kept = w.let(f"and {t} {b}, {splat(upper)}")
-    moved = w.let(f"lshr {t} {a}, {splat(distance)}")
-    moved = w.let(f"and {t} {moved}, {splat(mask)}")
-    return low, w.let(f"or {t} {kept}, {moved}")
+def _pair(v: Vectors, a: str, b: str) -> tuple[str, str]:
+    """Return the bytes of two vectors in turns: first those of the lower halves."""
+    w, size = v.w, v.lanes // 8
+    type_ = f"<{size} x i8>"
+    given = [w.let(f"bitcast {v.type} {x} to {type_}") for x in (a, b)]
+    found: list[str] = []
+    for start in (0, size // 2):
+        mask = ", ".join(
+            f"i32 {k + side * size}" for k in range(start, start + size // 2) for side in (0, 1)
+        )
+        mixed = w.let(
+            f"shufflevector {type_} {given[0]}, {type_} {given[1]}, <{size} x i32> <{mask}>"
+        )
+        found.append(w.let(f"bitcast {type_} {mixed} to {v.type}"))
+    return found[0], found[1]

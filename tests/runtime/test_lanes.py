@@ -23,13 +23,8 @@ WIDTH_OF = {"sse2": (64, 128), "avx2": (64, 256), "host": (64, 128, 256, 512)}
 
 def bits_in_lanes(rows: Any, lanes: int) -> Any:
     """Return the vectors of a block of rows, as the layout says: one bit after the other."""
-    words = lanes // 64
     runs = rows.reshape(lanes, -1)  # a run of numbers for each lane
-    vectors = np.zeros((runs.shape[1], lanes), np.uint8)
-    for lane in range(lanes):
-        k, w = divmod(lane, words)
-        vectors[:, 64 * w + k] = runs[lane]
-    return np.packbits(vectors, axis=1, bitorder="little")
+    return np.packbits(runs.T.astype(np.uint8), axis=1, bitorder="little")
 
 
 def packed(lanes: Lanes, rows: Any) -> tuple[bool, Any]:
