@@ -169,8 +169,8 @@ class PackedEngine:
             for param, array in zip(self.params, inputs):
                 entries(param, array, "bit", first=first)  # it says which entry is none
             raise DdcError("an input has changed while it was read")
-        finals = kernel.finals(states, blocks) if isinstance(kernel, AutomatonRows) else []
-        return self.ordered(made, finals)
+        last = kernel.numbers(states, blocks) if isinstance(kernel, AutomatonRows) else packed
+        return self.ordered(made, last, scratch.targets)
 
     def _target(self, k: int, rows: int, width: int, scratch: Scratch) -> NDArray[Any]:
         """Return where the k-th array of bits goes: where it is wanted, if it can be written there."""
@@ -181,10 +181,19 @@ class PackedEngine:
                 return wanted.reshape(rows, width)
         return scratch.get(("made", k), (rows, width))
 
-    def ordered(self, yields: Arrays, finals: Arrays) -> Arrays:
-        """Return a program's results in order: arrays of bits, and the last states of automata."""
+    def ordered(
+        self, yields: Arrays, last: NDArray[np.uint8], wanted: Arrays = ()
+    ) -> list[NDArray[Any]]:
+        """Return a program's results in order: arrays of bits, and states by their numbers."""
         places = {k: n for n, k in enumerate(self.yields)}
-        return [yields[places[k]] if kind == "yield" else finals[k] for kind, k in self.results]
+        found: list[NDArray[Any]] = []
+        for n, (kind, k) in enumerate(self.results):
+            if kind == "yield":
+                found.append(yields[places[k]])
+                continue
+            assert isinstance(self.kernel, AutomatonRows)
+            found.append(self.kernel.final(k, last, wanted[n] if n < len(wanted) else None))
+        return found
 
 
 def _conversion(lanes: Lanes, array: NDArray[Any], direction: int) -> int:

@@ -163,16 +163,16 @@ class Batches:
             made.shapes = shapes
             return made
         assert states is not None
-        finals = kernel.finals(states, given.blocks)
+        last = kernel.numbers(states, given.blocks)
         engine = batch.PackedEngine(kernel, self.runner.params)
         if not kernel.made:
-            found = engine.ordered([], finals)
+            found = engine.ordered([], last)
             return found[0] if len(found) == 1 else tuple(found)
         kind = np.int64 if dtype is None else dtype
         if all(kind_ == "yield" for kind_, _ in kernel.kernel.machine.results):
             return made
         yields = [made.unpack(k, kind) for k in range(len(kernel.made))]
-        return tuple(engine.ordered(yields, finals))
+        return tuple(engine.ordered(yields, last))
 
 
 def _is_real(result: Param) -> bool:

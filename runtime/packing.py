@@ -129,22 +129,26 @@ class AutomatonRows:
         """Return memory for the planes of the last states."""
         return aligned(vectors * self.kernel.planes * self.lanes.bytes)
 
-    def finals(self, planes: Bytes, blocks: Blocks) -> list[NDArray[np.int64]]:
-        """Return the program's last states of every row, one array for each of its states."""
+    def numbers(self, planes: Bytes, blocks: Blocks) -> Bytes:
+        """Return the number of the last state of every row."""
         shaped = planes.reshape(-1, self.kernel.planes, self.lanes.bytes)
         codes = self.lanes.ordered(np.ascontiguousarray(shaped[:, 0]), blocks.depth)
         for k in range(1, self.kernel.planes):
             more = self.lanes.ordered(np.ascontiguousarray(shaped[:, k]), blocks.depth)
             codes |= more << np.uint8(k)
-        numbers = np.empty(blocks.rows, dtype=np.uint8)
         whole = blocks.rows // blocks.size
+        if whole == blocks.count:
+            return codes.reshape(-1)
+        numbers = np.empty(blocks.rows, dtype=np.uint8)
         numbers[: whole * blocks.size] = codes[:whole].reshape(-1)
-        if whole < blocks.count:
-            numbers[blocks.first(whole) :] = codes[whole]
-        states = np.array(self.kernel.machine.states, dtype=np.int64).reshape(
-            len(self.kernel.machine.states), -1
-        )
-        return [np.take(states[:, k], numbers) for k in range(states.shape[1])]
+        numbers[blocks.first(whole) :] = codes[whole]
+        return numbers
+
+    def final(self, k: int, numbers: Bytes, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the k-th state of states by number; where `out` is given, it is written there."""
+        kind = np.dtype(np.int64) if out is None else out.dtype
+        values = np.array([state[k] for state in self.kernel.machine.states], dtype=kind)
+        return np.take(values, numbers, out=out, mode="clip")
 
 
 def is_binary(machine: Machine) -> bool:
