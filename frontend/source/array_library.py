@@ -147,6 +147,13 @@ def _elementwise(name: str) -> Callable[..., Value]:
     return call
 
 
+def _result_type(trace: Trace, *values: Value) -> Value:
+    named = [dtype_of(trace, v) for v in values if isinstance(v, (DType, Builtin, str))]
+    others = [v for v in values if not isinstance(v, (DType, Builtin, str))]
+    given = [v if is_number(v) or isinstance(v, Arr) else as_array(trace, v) for v in others]
+    return DType(probe(trace, lambda *cs: np.empty(0, np.result_type(*cs, *named)), *given))
+
+
 def _ndim(trace: Trace, value: Value) -> Value:
     return as_array(trace, value).data.ndim
 
@@ -200,6 +207,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "isin": _isin,
     "array_equal": _array_equal,
     "searchsorted": _searchsorted,
+    "result_type": _result_type,
     "ndim": _ndim,
     "size": _size,
     "shape": _shape_of,

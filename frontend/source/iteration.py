@@ -11,6 +11,8 @@ from .emitter import Operand
 from .values import Arr, Guarded, Items, Mapping, Stream, Value
 from .wording import python_type
 
+MOST_ROUNDS = 1 << 16  # of one loop; more are taken for a loop that never ends
+
 
 class Iteration(Branches):
     """What can be walked, and how far."""
@@ -24,6 +26,20 @@ class Iteration(Branches):
     def iterate(self, value: Value) -> Iterator[Value]:
         """Return an iterator over the items, some of them guarded."""
         self.check_current(value)
+        return self._ending(self._walked(value))
+
+    def _ending(self, items: Iterator[Value]) -> Iterator[Value]:
+        """Walk items as long as their number is no absurd one."""
+        for number, item in enumerate(items, 1):
+            self.check_rounds(number)
+            yield item
+
+    def check_rounds(self, count: int) -> None:
+        """Raise an error where a loop has gone on for so long that it may never end."""
+        if count > MOST_ROUNDS:
+            raise self.error(f"a loop has not ended after {MOST_ROUNDS} rounds: does it ever end?")
+
+    def _walked(self, value: Value) -> Iterator[Value]:
         if isinstance(value, Stream):
             return value.source
         if isinstance(value, Items):

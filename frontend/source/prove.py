@@ -144,6 +144,7 @@ def slice_of(
 
     With `cut`, small ints that are made of other numbers (comparisons of reals) are leaves too.
     """
+    cuts = _cuts(graph, *slice_of(graph, roots)) if cut else frozenset[str]()
     seen: set[str] = set()
     leaves: dict[str, None] = {}
     stack = [r for r in roots if isinstance(r, str)]
@@ -153,7 +154,7 @@ def slice_of(
             continue
         seen.add(name)
         op = graph.ops.get(name)
-        if op is None or op.code == "load" or (cut and _is_cut(graph, op)):
+        if op is None or op.code == "load" or name in cuts:
             leaves[name] = None
             continue
         stack.extend(o for o in op.operands if isinstance(o, str))
@@ -161,10 +162,20 @@ def slice_of(
     return ops, sorted(leaves)
 
 
-def _is_cut(graph: Graph, op: Op) -> bool:
-    given = [o for o in op.operands if isinstance(o, str)]
-    small = levels_of(graph.types[op.result]) is not None
-    return small and any(levels_of(graph.types[o]) is None for o in given)
+def _cuts(graph: Graph, ops: Sequence[Op], leaves: Sequence[str]) -> frozenset[str]:
+    """Return the small ints that are made of numbers with more than a few values.
+
+    A real that is chosen among constants has few values, as the choice has.
+    """
+    few = {leaf for leaf in leaves if levels_of(graph.types[leaf]) is not None}
+    cuts: set[str] = set()
+    for op in ops:
+        if all(o in few for o in op.operands if isinstance(o, str)):
+            few.add(op.result)
+        elif levels_of(graph.types[op.result]) is not None:
+            cuts.add(op.result)
+            few.add(op.result)
+    return frozenset(cuts)
 
 
 def case_count(graph: Graph, leaves: Sequence[str]) -> int | None:

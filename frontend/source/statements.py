@@ -215,6 +215,7 @@ class Statements(Expressions):
         def next_round() -> bool:
             nonlocal rounds
             rounds += 1
+            self.check_rounds(rounds)
             bit = self.truth(self.evaluate(node.test))
             known = self.decided(bit)
             if known is not None:

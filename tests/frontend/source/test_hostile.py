@@ -167,3 +167,21 @@ def test_metadata_and_the_public_function() -> None:
     with pytest.raises(ir.DdcError, match="no public function"):
         read_program("def _a():\n    pass\n", "rules.py")
     assert read_program("def a(x):\n    return x\n", "rules.py").meta is None
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "while True: pass",
+        "while True: n += 1",
+        "while n < x: n -= 1",
+        "for i in itertools.count(): pass",
+        "n = [i for i in itertools.repeat(1)]",
+        "l = [1]\n    for v in l: l.append(v)",
+        "n = any(i < 0 for i in itertools.count())",
+    ],
+)
+def test_loops_that_never_end_are_refused_soon(loop: str) -> None:
+    text = f"import itertools\ndef f(x):\n    n = 0\n    {loop}\n    return n\n"
+    with pytest.raises(ir.DdcError, match="a loop has not ended after [0-9]+ rounds"):
+        traced(text, {"x": ir.BIT}, ir.INT)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ddc import ir
+from ddc.ir.interpreter import run_batch
 from tests.frontend.source.test_automata_programs import life, rule_30
 from tests.frontend.source.tracing import array, bits, compiled, mismatches, traced
 
@@ -208,3 +209,20 @@ def test_refused(body: str, message: str) -> None:
     text = f"import numpy as np\n\ndef f(x):\n    return {body}\n"
     with pytest.raises(ir.DdcError, match=message):
         traced(text, {"x": array(ir.BIT, 4)}, ir.INT)
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        ("x, 1", "int64"),
+        ("np.int8, np.uint8", "int16"),
+        ("'int8', np.zeros(2, np.int8)", "int8"),
+        ("x, np.float32", "float64"),
+        ("x, [1, 2]", "int64"),
+    ],
+)
+def test_result_type(args: str, name: str) -> None:
+    answer = f"int(np.result_type({args}) == np.{name})"
+    text = f"import numpy as np\ndef f(x):\n    x = np.asarray(x, int)\n    return {answer}\n"
+    module = traced(text, {"x": array(ir.BIT, 2)}, ir.INT)
+    assert run_batch(module, {"x": bits(2)})[0].tolist() == [1] * 4

@@ -40,3 +40,24 @@ def test_round_trip(style: str, data: Any) -> None:
     assert ir.verify(module_back) == []
     for mine, theirs in zip(run(module_back, x), run(fixed, x)):
         assert agree(mine, theirs), text
+
+
+@pytest.mark.parametrize("style", ["plain", "numpy"])
+@pytest.mark.parametrize(
+    ("knots", "heights"),
+    [
+        ("(0, 2), (1.75, 0), (2, 2), (2.25, -1)", {-1.75: 4, 0.875: 1, 2.125: 0.5, 2.5: -4}),
+        ("(-2, 2), (-2, 0.5), (0, 3.5), (1, 2)", {-3: 2, -2: 0.5, -1: 2, 3: -1}),
+        ("(0, 1), (1, 3), (1, 3.5)", {-1: -1, 0.5: 2, 1: 3.5, 9: 3.5}),
+    ],
+)
+def test_curves_beyond_knots_that_coincide(
+    style: str, knots: str, heights: dict[float, float]
+) -> None:
+    text = "func @f(%x: real) -> (%y: real) {{\n  %y = curve %x knots [{}] beyond linear"
+    text += "\n  return %y\n}}"
+    entry = ir.parse(text.format(knots)).entry
+    source = emit(ir.Module((entry,)), style=style, black=False)
+    back = read_program(source, "rules.py").trace(entry.params, tuple(entry.results))
+    for place, height in heights.items():
+        assert run(back, {"x": place}) == (height,)
