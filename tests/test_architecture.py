@@ -1,8 +1,9 @@
-"""The plan of the house: imports point inward, never round, and private names stay at home."""
+"""The plan of the house: imports point inward, never round; READMEs name what is there."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -104,3 +105,33 @@ def test_private_names_stay_in_their_package(folder: str) -> None:
             if ours and name.startswith("_") and not name.startswith("__"):
                 wrong.append(f"{path.relative_to(ROOT)} imports {module} {name}")
     assert wrong == []
+
+
+def readme_of(folder: Path) -> Path:
+    """Return the README that speaks of a folder: its own, or that of the nearest one around it."""
+    while not (folder / "README.md").exists():
+        folder = folder.parent
+    return folder / "README.md"
+
+
+@pytest.mark.parametrize("folder", [*sorted(MAY_IMPORT), "ddc", "benchmarks"])
+def test_every_module_is_named_in_a_readme(folder: str) -> None:
+    missing: list[str] = []
+    for path in sources(folder):
+        text = " ".join(re.findall(r"`([^`\n]*)`", readme_of(path.parent).read_text()))
+        if not path.stem.startswith("__") and not re.search(rf"\b{path.stem}\b", text):
+            missing.append(str(path.relative_to(ROOT)))
+    assert missing == []
+
+
+def test_readmes_name_no_file_that_is_gone() -> None:
+    gone: list[str] = []
+    for folder in (*MAY_IMPORT, *OUTSIDE):
+        for readme in (ROOT / folder).rglob("README.md"):
+            if folder == "ddc" and readme.parent != ROOT / "ddc":
+                continue
+            for name in re.findall(r"`([\w/]+\.(?:py|lark))`", readme.read_text()):
+                there = (ROOT / name).exists() or (readme.parent / name).exists()
+                if not there and not any(readme.parent.rglob(name)):
+                    gone.append(f"{readme.relative_to(ROOT)}: {name}")
+    assert gone == []
