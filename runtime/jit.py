@@ -14,6 +14,7 @@ from ddc.ir import Module
 from .binding import Binding
 from .cache import ObjectCache
 from .drivers import ADVANCE, ROWS, with_drivers
+from .layouts import widest
 
 _COUNTER = itertools.count()
 _STATE: dict[str, Any] = {}
@@ -67,11 +68,12 @@ def compile_module(
     without native form.
     """
     kernel = lower(module)
-    unit = Unit(kernel, single)
+    chosen = cpu or host()
+    unit = Unit(kernel, single, wide=widest(chosen) == 512)
     kept = ObjectCache.standard() if cache else None
     text, names = with_drivers(unit)
     level = level_for(text)
-    code = code_of(text, cpu or host(), level, level > 1, kept)
+    code = code_of(text, chosen, level, level > 1, kept)
     library = library_of(code, names)
     binding = Binding(module.entry, kernel, library[unit.symbol], library, single)
     binding.drive(library[ROWS], library[ADVANCE] if ADVANCE in names else None)

@@ -26,9 +26,11 @@ from ddc.backends.lowering.nest import (
     entry_dtype,
 )
 
+from .curves import FEWEST, MOST, VectorCurve
 from .text import Writer, data, quoted, real
 
 TYPES = {"bool": "i1", "bit": "i8", "f64": "double", **{t: t for t in ("i8", "i16", "i32", "i64")}}
+FIRST_VARIANT = 10  # number of the attributes of calls that have a vector form
 LONGEST_CHAIN = 32  # knots or cuts that become a chain of comparisons
 
 _INT = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
@@ -42,10 +44,14 @@ _INTRINSICS = {"sqrt": "llvm.sqrt.f64", "fabs": "llvm.fabs.f64", "rint": "llvm.r
 class Expressions:
     """Prints expressions into one function; collects the tables and helpers that they use."""
 
-    def __init__(self, name: str, single: bool = False) -> None:
-        """`single` computes and stores reals in single precision, where that was asked for."""
+    def __init__(self, name: str, single: bool = False, wide: bool = False) -> None:
+        """`single` computes and stores reals in single precision, where that was asked for.
+
+        `wide` is for processors that have AVX-512.
+        """
         self.name = name
         self.single = single
+        self.wide = wide
         self.types = {**TYPES, "f64": "float"} if single else TYPES
         self.real = self.types["f64"]
         self.writer = Writer()
@@ -55,6 +61,8 @@ class Expressions:
         self.helpers: set[str] = set()
         self.declared: dict[str, str] = {}
         self.globals: list[str] = []
+        self.functions: list[str] = []
+        self.variants: list[tuple[str, str, int]] = []  # functions, their vector forms, lanes
         self.tables: dict[tuple[str, bytes], str] = {}
         self.flag = ""
 
@@ -238,8 +246,33 @@ class Expressions:
         return total
 
     def pieces(self, expr: Pieces, wish: str) -> str:
-        w = self.writer
         raw, x = self.value(expr.raw), self.value(expr.x)
+        if not self.wide or not FEWEST <= len(expr.places) <= MOST:
+            return self.line(expr, raw, x, wish)
+        name = f"{self.name}.curve{len(self.variants)}"
+        wide = f"{name}.wide"
+        whole, inner = self.writer, Writer()
+        for taken in ("raw", "x"):
+            inner.name(taken)
+        self.writer = inner
+        inner.line(f"ret {self.real} {self.line(expr, '%raw', '%x', 'y')}")
+        self.writer = whole
+        head = f"define internal {self.real} @{name}({self.real} %raw, {self.real} %x) #9 {{"
+        curve = VectorCurve(self.single, self.literal)
+        self.functions += [
+            f"{head}\n{inner.text()}\n}}",
+            curve.text(wide, expr.places, expr.heights, expr.slopes, expr.feet),
+        ]
+        self.declared[curve.permute] = curve.declaration
+        self.variants.append((name, wide, curve.lanes))
+        mark = f"#{FIRST_VARIANT + len(self.variants) - 1}"
+        return whole.let(
+            f"call {self.real} @{name}({self.real} {raw}, {self.real} {x}) {mark}", wish
+        )
+
+    def line(self, expr: Pieces, raw: str, x: str, wish: str) -> str:
+        """Return the height of a curve, by comparisons or by tables in memory."""
+        w = self.writer
         columns = (expr.heights, expr.slopes, expr.feet)
         if len(expr.places) > LONGEST_CHAIN and not self.single:
             self.helpers.add("at_most")

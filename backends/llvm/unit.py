@@ -10,7 +10,7 @@ import numpy as np
 from ddc.backends.c.names import identifier
 from ddc.backends.lowering.nest import Assign, For, Kernel, Let, Mut, Stmt
 
-from .expressions import Expressions
+from .expressions import FIRST_VARIANT, Expressions
 from .helpers import texts
 from .text import quoted
 
@@ -21,9 +21,12 @@ EXTENSION = {"bit": "zeroext ", "i8": "signext ", "i16": "signext "}
 class Unit(Expressions):
     """Prints a kernel; `module` is the assembly of everything, for any target."""
 
-    def __init__(self, kernel: Kernel, single: bool = False) -> None:
-        """`single` computes and stores reals in single precision, where that was asked for."""
-        super().__init__(identifier(kernel.name, "program"), single)
+    def __init__(self, kernel: Kernel, single: bool = False, wide: bool = False) -> None:
+        """`single` computes and stores reals in single precision, where that was asked for.
+
+        `wide` is for processors that have AVX-512.
+        """
+        super().__init__(identifier(kernel.name, "program"), single, wide)
         self.kernel = kernel
 
     # ------------------------------------------------------------ the module
@@ -39,10 +42,31 @@ class Unit(Expressions):
         parts = ["\n".join(lines)] if lines else []
         parts += ["\n".join(self.globals)] if self.globals else []
         parts += functions
+        parts += self.functions
         parts += texts(self.helpers)
         parts += ["\n".join(self.declared.values())] if self.declared else []
         parts.append('attributes #0 = { nounwind "prefer-vector-width"="512" }')
+        parts += self._variants()
         return "\n\n".join(parts) + "\n"
+
+    def _variants(self) -> list[str]:
+        """Return what tells the vectoriser of functions that have a vector form."""
+        if not self.variants:
+            return []
+        kept = ", ".join(f"ptr @{wide}" for _, wide, _ in self.variants)
+        used = f'[{len(self.variants)} x ptr] [{kept}], section "llvm.metadata"'
+        pure = "nounwind willreturn memory(none)"
+        lines = [
+            f"@llvm.compiler.used = appending global {used}",
+            f"attributes #8 = {{ alwaysinline {pure} }}",
+            "attributes #9 = { noinline nounwind willreturn memory(read) }",
+        ]
+        for k, (name, wide, lanes) in enumerate(self.variants, FIRST_VARIANT):
+            mangled = f"_ZGV_LLVM_N{lanes}vv_{name}({wide})"
+            lines.append(
+                f'attributes #{k} = {{ {pure} "vector-function-abi-variant"="{mangled}" }}'
+            )
+        return lines
 
     @property
     def symbol(self) -> str:
