@@ -16,7 +16,7 @@ from .actions import Actions
 from .errors import DdcError, Diagnostic, DiagnosticsError, Location
 from .module import Module, Param
 from .types import Type, dims
-from .verifier import LARGEST_REPORT, shortened
+from .verifier import LARGEST_REPORT, place, shortened
 from .verifier import check as verified
 from .wellformed import LARGEST_DEPTH, shown
 
@@ -69,6 +69,8 @@ def parse(text: str, filename: str = "<text>", check: bool = True) -> Module:
         found = _attempt("module", rest)
         if not isinstance(found, Diagnostic):
             break
+        if problems and place(found) <= place(problems[-1]):
+            break  # the line left blank was not the culprit: no more can be told apart
         problems.append(found)
         blanked = _without_line(rest, found.location)
         if blanked is None or len(problems) == LARGEST_REPORT:

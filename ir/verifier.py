@@ -11,7 +11,7 @@ from .module import Function, Module, Op
 from .types import element, is_bit
 from .wellformed import constant_problem, function_problems, shown
 
-LARGEST_REPORT = 20  # more problems of one text are only counted
+LARGEST_REPORT = 8  # more problems of one text are only counted
 
 
 def verify(module: Module) -> list[Diagnostic]:
@@ -58,13 +58,14 @@ def check(module: Module, source: str = "", filename: str = "<module>") -> Modul
 def shortened(problems: list[Diagnostic]) -> list[Diagnostic]:
     """Return the first problems in the order of the text, and how many more there are."""
     rest = len(problems) - LARGEST_REPORT
-    in_order = sorted(problems, key=_place)
+    in_order = sorted(problems, key=place)
     if rest <= 0:
         return in_order
     return [*in_order[:LARGEST_REPORT], Diagnostic(f"{rest} more errors", severity="note")]
 
 
-def _place(problem: Diagnostic) -> tuple[int, int]:
+def place(problem: Diagnostic) -> tuple[int, int]:
+    """Return where a problem is, for the order of the text."""
     where = problem.location
     return (0, 0) if where is None else (where.line, where.column)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ddc.ir import (
+    BIT,
     Block,
     Category,
     Constant,
@@ -293,8 +294,9 @@ def _result(trace: Statements, value: Value, wanted: Param) -> tuple[Param, Oper
         type_ = trace.graph.type_of(flat[0])
         fits = accepts(scalar, type_)
         return Param(wanted.name, scalar if fits else _wide(trace, flat)), flat[0]
-    if not flat:
-        return wanted, Global(wanted.name)
+    if not flat:  # an array without entries, whose constant has the narrowest type there is
+        kept = scalar if isinstance(scalar, Real) or accepts(scalar, BIT) else BIT
+        return Param(wanted.name, with_dims(kept, dims(wanted.type))), Global(wanted.name)
     packed = trace.graph.pack(flat, shape)
     fits = accepts(scalar, trace.graph.types[packed])
     kept = scalar if fits else _wide(trace, flat)

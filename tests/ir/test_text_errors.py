@@ -265,8 +265,14 @@ def test_module_error(text: str) -> None:
 
 def test_many_errors_are_counted() -> None:
     message = errors_of("\n".join(f"  %a{k} = not 2" for k in range(30)))
-    assert message.count(": error: 'not' operand must be a bit") == 20
-    assert message.endswith("net.ddc: note: 11 more errors")  # and %y is not defined
+    assert message.count(": error: 'not' operand must be a bit") == 8
+    assert message.endswith("net.ddc: note: 23 more errors")  # and %y is not defined
+
+
+def test_a_line_that_breaks_all_the_others_is_told_once() -> None:
+    loads = "".join(f"  %a{k} = not %a{k + 1}\n" for k in range(4))
+    message = errors_of(loads + "  }  %b = not %a0")
+    assert message.count("error: ") == 1
 
 
 def test_long_lines_and_control_characters_are_not_shown_raw() -> None:
