@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 RULE30 = """\
-func @rule30<N>(%cells: bit[N]) -> (%next: bit[N]) proved exhaustive(inputs = 1048576) {
+func @rule30<N>(%cells: bit[N]) -> (%next: bit[N])
+    proved exhaustive(inputs = 1048576) inferred(sizes = "N >= 1") {
   %next = map %i in 0..N {
     %left = load %cells[%i - 1 wrap]
     %mid = load %cells[%i]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.programs import RULE30
 from ddc import ir
 from ddc.ir.interpreter import run_batch
 from ddc.runtime import batch
@@ -16,19 +17,6 @@ from ddc.runtime.native import Runner
 from ddc.runtime.packing import PackedRows
 from tests.runtime.test_rows import LOGIC, RULES
 from tests.runtime.test_sequence import ADD, BITS, SPINS
-
-RULE30 = """\
-func @rule30<N>(%cells: bit[N]) -> (%next: bit[N]) {
-  %next = map %i in 0..N {
-    %a = load %cells[%i - 1 wrap]
-    %b = load %cells[%i]
-    %c = load %cells[%i + 1 wrap]
-    %any = or %b, %c
-    %out = xor %a, %any
-    yield %out
-  }
-  return %next
-}"""
 
 SUMS = """\
 func @sums<T>(%x: int<-50..50>[T], %k: int<0..9>) -> (%y: int[T], %last: int) {

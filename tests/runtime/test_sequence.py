@@ -13,21 +13,11 @@ from ddc.backends.lowering.machine import machine_of
 from ddc.ir.interpreter import run, run_batch
 from ddc.runtime.grid import aligned
 from ddc.runtime.sequence import BatchKernel, SequenceKernel, adder
+from tests.backends.python.programs import PROGRAMS
 
 CPUS = {"sse2": Cpu("x86-64"), "avx2": Cpu("x86-64-v3"), "host": host()}
 
-ADD = """\
-func @add<T>(%a: bit[T], %b: bit[T]) -> (%sum: bit[T]) {
-  %sum, %last = scan %t in 0..T with (%carry: bit = 0) {
-    %x = load %a[%t]
-    %y = load %b[%t]
-    %s = xor %x, %y, %carry
-    %c = threshold 2 of %x, %y, %carry
-    next %c
-    yield %s
-  }
-  return %sum
-}"""
+ADD = PROGRAMS["adder"]
 
 SPINS = """\
 func @m<T>(%x: int{-1, 0, 3}[T]) -> (%y: int<-3..10>[T], %last: int<0..3>, %even: bit) {

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.programs import RULE30
 from ddc import ir
 from ddc.ir.interpreter import run
 from ddc.runtime import stepping
 from ddc.runtime.native import Runner
 from ddc.runtime.stepping import reach_of
 from tests.backends.stencils import stencils
-from tests.runtime.test_batch import RULE30
 from tests.runtime.test_rows import RULES
 
 MAJORITY = """\
@@ -177,7 +177,7 @@ def test_the_reach_of_rules() -> None:
     assert reach_of(ir.parse(RULE30)) == stepping.Reach(1, True)
     assert reach_of(ir.parse(MAJORITY)) == stepping.Reach(2, False)
     assert reach_of(ir.parse(RULES)) is None
-    where = RULE30.replace("%out = xor %a, %any", "%odd = mod %i, 2\n    %out = xor %a, %odd")
+    where = RULE30.replace("%out = xor %left, %any", "%odd = mod %i, 2\n    %out = xor %left, %odd")
     assert reach_of(ir.parse(where)) is None  # a cell that knows where it is
     mirror = RULE30.replace("%i - 1 wrap", "-1*%i + N - 1")
     assert reach_of(ir.parse(mirror)) is None

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
+from benchmarks.programs import RULE30
+
 PROGRAMS: dict[str, str] = {
-    "rule30": """
-func @rule30<N>(%cells: bit[N]) -> (%next: bit[N]) proved exhaustive(inputs = 1048576) inferred(sizes = "N >= 1") {
-  %next = map %i in 0..N {
-    %left = load %cells[%i - 1 wrap]
-    %mid = load %cells[%i]
-    %right = load %cells[%i + 1 wrap]
-    %any = or %mid, %right
-    %out = xor %left, %any
-    yield %out
-  }
-  return %next
-}
-""",
+    "rule30": RULE30,
     "life": """
 func @life<N >= 3, M >= 3>(%grid: bit[N, M]) -> (%next: bit[N, M]) proved exhaustive(neighbourhoods = 512) {
   %next = map %i in 0..N, %j in 0..M {
