@@ -1,7 +1,7 @@
 """The IR: one language from network to rules. `ir/README.md` is its reference."""
 
 from .affine import Affine, Quotient
-from .builder import Builder
+from .builder import Builder, fresh_name
 from .errors import (
     DdcError,
     Diagnostic,
@@ -12,7 +12,7 @@ from .errors import (
     UsageError,
 )
 from .evidence import Evidence, claim
-from .infer import constant_type, value_types
+from .infer import constant_type, operand_type, value_types
 from .module import (
     Attr,
     Block,
@@ -113,11 +113,13 @@ __all__ = [
     "digest",
     "dims",
     "element",
+    "fresh_name",
     "int_bounds",
     "int_type",
     "is_bit",
     "levels",
     "number_text",
+    "operand_type",
     "operands_of",
     "parse",
     "parse_params",

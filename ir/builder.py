@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Container, Generator, Iterable, Sequence
 from contextlib import contextmanager
 
 from .affine import Affine
@@ -21,6 +21,15 @@ from .module import (
     attributes,
 )
 from .types import Type
+
+
+def fresh_name(wish: str, taken: Container[str]) -> str:
+    """Return `wish`, or `wish_2`, `wish_3` … where it is taken."""
+    name, count = wish, 1
+    while name in taken:
+        count += 1
+        name = f"{wish}_{count}"
+    return name
 
 
 class Builder:

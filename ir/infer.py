@@ -6,7 +6,7 @@ same walk with a sink that collects problems instead of raising the first one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -51,6 +51,17 @@ def constant_type(constant: Constant) -> Type:
     if array.size == 0:
         return with_dims(BIT, shape)
     return with_dims(int_type(int(np.min(array)), int(np.max(array))), shape)
+
+
+def operand_type(operand: Operand, types: Mapping[str, Type], module: Module) -> Type:
+    """Return the type of an operand of a function: a value's, a constant array's or a literal's."""
+    if isinstance(operand, str):
+        return types[operand]
+    if not isinstance(operand, Global):
+        return literal_type(operand)
+    constant = module.constant(operand.name)
+    assert constant is not None
+    return constant_type(constant)
 
 
 def index_range(

@@ -31,7 +31,7 @@ from ddc.ir import (
     value_types,
     walk,
 )
-from ddc.ir.infer import constant_type, literal_type
+from ddc.ir.infer import literal_type, operand_type
 from ddc.ir.lanes import literal
 from ddc.ir.ranges import multiply_ranges
 from ddc.ir.scalars import decided, elementwise
@@ -142,13 +142,7 @@ class _Folder:
     # ------------------------------------------------------------ what is known
 
     def type_of(self, operand: Operand) -> Type:
-        if isinstance(operand, str):
-            return self.types[operand]
-        if isinstance(operand, Global):
-            found = self.module.constant(operand.name)
-            assert found is not None
-            return constant_type(found)
-        return literal_type(operand)
+        return operand_type(operand, self.types, self.module)
 
     def is_int(self, operand: Operand) -> bool:
         return int_bounds(element(self.type_of(operand))) is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ddc.ir import fresh_name
+
 from .helpers import HELPERS
 
 LONGEST = 40
@@ -60,11 +62,7 @@ class Names:
 
     def fresh(self, wish: str) -> str:
         """Return a name like `wish` that is not taken."""
-        base = identifier(wish)
-        name, count = base, 1
-        while name in self._taken:
-            count += 1
-            name = f"{base}_{count}"
+        name = fresh_name(identifier(wish), self._taken)
         self._taken.add(name)
         return name
 

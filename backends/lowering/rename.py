@@ -13,6 +13,7 @@ from ddc.ir import (
     Loop,
     Op,
     Operand,
+    fresh_name,
     walk,
 )
 
@@ -28,10 +29,7 @@ def apart(function: Function) -> Function:
     taken = sizes | names | {r.name for r in function.results}
     chosen: dict[str, str] = {}
     for name in sorted(sizes & names):
-        count = 2
-        while f"{name}_{count}" in taken:
-            count += 1
-        chosen[name] = f"{name}_{count}"
+        chosen[name] = fresh_name(name, taken)
         taken.add(chosen[name])
     renaming = _Renaming(chosen)
     params = tuple(replace(p, name=renaming.name(p.name)) for p in function.params)

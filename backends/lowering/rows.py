@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ddc.ir import Affine, Block, Function, Index, Loop, Module, Op, Operand, Param, Size, walk
+from ddc.ir import (
+    Affine,
+    Block,
+    Function,
+    Index,
+    Loop,
+    Module,
+    Op,
+    Operand,
+    Param,
+    Size,
+    fresh_name,
+    walk,
+)
 from ddc.ir.types import dims, element, with_dims
 
 from .windows import prepare
@@ -23,7 +36,7 @@ def rows_of(module: Module) -> Module | None:
         for op in walk(function.body)
         for name in (*op.results, *(v.var for v in op.loops), *(s.name for s in op.states))
     }
-    row, count = _free("row", taken), _free("R", taken)
+    row, count = fresh_name("row", taken), fresh_name("R", taken)
     arrays = {p.name for p in function.params if dims(p.type)}
     loads: list[Op] = []
     columns: list[Param] = []
@@ -32,7 +45,7 @@ def rows_of(module: Module) -> Module | None:
     for param in function.params:
         name = param.name
         if name not in arrays:
-            name = _free(f"{name}.column", taken)
+            name = fresh_name(f"{name}.column", taken)
             taken.add(name)
             loads.append(Op("load", (param.name,), (name,), index=(here,)))
         shape = (Affine.symbol(count), *dims(param.type))
@@ -41,7 +54,7 @@ def rows_of(module: Module) -> Module | None:
     if body is None:
         return None
     block = Block((*loads, *body.ops), body.yields)
-    names = tuple(_free(f"{r.name}.rows", taken) for r in function.results)
+    names = tuple(fresh_name(f"{r.name}.rows", taken) for r in function.results)
     loop = Loop(row, Affine.of(0), Affine.symbol(count))
     mapped = Op("map", names, loops=(loop,), body=block)
     entry = Function(
@@ -76,11 +89,3 @@ def _with_row(block: Block, arrays: set[str], here: Index) -> Block | None:
     if any(isinstance(o, str) and o in arrays for o in (*block.yields, *block.nexts)):
         return None
     return replace(block, ops=tuple(ops))
-
-
-def _free(wish: str, taken: set[str]) -> str:
-    name, count = wish, 1
-    while name in taken:
-        count += 1
-        name = f"{wish}_{count}"
-    return name

@@ -19,11 +19,12 @@ from ddc.ir import (
     constant_type,
     dims,
     element,
+    fresh_name,
+    operand_type,
     value_types,
     walk,
 )
 from ddc.ir import Scalar as IrScalar
-from ddc.ir.infer import literal_type
 
 from . import ranges
 from .borders import Facts, Pair
@@ -100,10 +101,7 @@ class Scope:
     # ------------------------------------------------------------ names, statements, facts
 
     def fresh(self, wish: str) -> str:
-        name, count = wish, 1
-        while name in self.taken:
-            count += 1
-            name = f"{wish}_{count}"
+        name = fresh_name(wish, self.taken)
         self.taken.add(name)
         return name
 
@@ -233,10 +231,4 @@ class Scope:
         return Buffer(self.used_constants[name], dims(type_), range_, range_)
 
     def scalar_type(self, operand: Operand) -> IrScalar:
-        if isinstance(operand, Global):
-            found = self.module.constant(operand.name)
-            assert found is not None
-            return element(constant_type(found))
-        if isinstance(operand, str):
-            return element(self.types[operand])
-        return element(literal_type(operand))
+        return element(operand_type(operand, self.types, self.module))

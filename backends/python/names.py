@@ -7,6 +7,8 @@ import keyword
 import re
 from collections.abc import Iterable
 
+from ddc.ir import fresh_name
+
 RESERVED = frozenset(
     {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "np", "math", "numpy", "self", "cls"}
 )
@@ -69,10 +71,6 @@ class Names:
 
     def private(self, wish: str) -> str:
         """Return a unique name for the module, with a leading underscore; it stays."""
-        stem = "_" + identifier(wish).rstrip("_")
-        name, count = stem, 1
-        while name in self._taken:
-            count += 1
-            name = f"{stem}_{count}"
+        name = fresh_name("_" + identifier(wish).rstrip("_"), self._taken)
         self._taken.add(name)
         return name

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddc.ir.affine import Affine, Quotient
-from ddc.ir.infer import constant_type, literal_type
+from ddc.ir.infer import operand_type
 from ddc.ir.interpreter import shape_of
 from ddc.ir.module import Block, Function, Global, Module, Op, Operand
 from ddc.ir.ops import OPS
@@ -32,14 +33,16 @@ def unroll(
     sizes: Mapping[str, int],
     circuit: Circuit,
     inputs: Sequence[Nodes],
+    spelled: bool = False,
 ) -> list[Nodes]:
     """Return the nodes of the results of a function at its sizes.
 
-    `inputs` gives the nodes of each parameter in its shape. Raises `UnsupportedError` for
-    network layers, `TooLargeError` beyond `LARGEST_CIRCUIT`.
+    `inputs` gives the nodes of each parameter in its shape. With `spelled`, thresholds are written
+    out as sums, and logistic functions as quotients, which rounds otherwise. Raises `UnsupportedError` for network layers,
+    `TooLargeError` beyond `LARGEST_CIRCUIT`.
     """
     function, types = specialise(module, function, sizes)
-    unroller = _Unroller(module, types, circuit)
+    unroller = _Unroller(module, types, circuit, spelled)
     for param, nodes in zip(function.params, inputs):
         unroller.values[param.name] = nodes
     unroller.block(function.body)
@@ -71,8 +74,11 @@ def _row(array: Nodes, k: int) -> Nodes:
 
 
 class _Unroller:
-    def __init__(self, module: Module, types: dict[str, Type], circuit: Circuit) -> None:
+    def __init__(
+        self, module: Module, types: dict[str, Type], circuit: Circuit, spelled: bool
+    ) -> None:
         self.circuit = circuit
+        self.spelled = spelled
         self.values: dict[str, Nodes] = {}
         self.indices: dict[str, int] = {}
         self.steps = 0
@@ -143,6 +149,8 @@ class _Unroller:
 
     def elementwise(self, op: Op) -> Nodes:
         spec = OPS[op.code]
+        if self.spelled and op.code in _SPELLED:
+            return self.each(partial(_SPELLED[op.code], self, op), *map(self.read, op.operands))
         if not spec.elementwise or spec.family == "network":
             raise UnsupportedError(f"'{op.code}' is not written out as scalars")
         arrays = [self.read(operand) for operand in op.operands]
@@ -158,14 +166,22 @@ class _Unroller:
             return arrays[0]
         return self.each(lambda *nodes: make(op.code, nodes, op.attrs), *arrays)
 
+    def logistic(self, op: Op, node: int) -> int:
+        one = self.circuit.constant(Fraction(1))
+        power = self.circuit.op("exp", (self.circuit.op("neg", (node,)),))
+        return self.circuit.op("div", (one, self.circuit.op("add", (one, power))))
+
+    def threshold(self, op: Op, *nodes: int) -> int:
+        weights, least = op.attr("weights"), op.attr("least")
+        assert isinstance(least, int)
+        if isinstance(weights, tuple):
+            factors = [self.circuit.constant(w) for w in weights if isinstance(w, int)]
+            nodes = tuple(self.circuit.op("mul", pair) for pair in zip(factors, nodes, strict=True))
+        total = self.circuit.op("add", nodes)
+        return self.circuit.op("ge", (total, self.circuit.constant(least)))
+
     def type_of(self, operand: Operand) -> Type:
-        if isinstance(operand, str):
-            return self.types[operand]
-        if isinstance(operand, Global):
-            found = self.module.constant(operand.name)
-            assert found is not None
-            return constant_type(found)
-        return literal_type(operand)
+        return operand_type(operand, self.types, self.module)
 
     def levels(self, operand: Operand) -> Sequence[int]:
         return levels(element(self.type_of(operand))) or ()
@@ -339,6 +355,12 @@ class _Unroller:
             self.define(name, _joined(column, shape_of(self.types[name])))
         for name, value in zip(op.results[len(columns) :], finals):
             self.define(name, value)
+
+
+_SPELLED: dict[str, Callable[..., int]] = {
+    "sigmoid": _Unroller.logistic,
+    "threshold": _Unroller.threshold,
+}
 
 
 def _joined(column: Sequence[Nodes], shape: tuple[int, ...]) -> Nodes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ddc.ir import DdcError, Module, dims
+from ddc.ir import DdcError, Module, dims, fresh_name
 from ddc.ir.exact.graph import Graph, Stage
 from ddc.ir.exact.lower import lower
 from ddc.ir.exact.sources import Ints, rows_of
@@ -310,11 +310,7 @@ class _Reader:
         return Found(moved, found.units, flat_places(places, (side, side)), found.cost)
 
     def _name(self, number: int) -> str:
-        stem = f"layer{number}"
-        name, count = stem, 1
-        while name in self.names:
-            count += 1
-            name = f"{stem}_{count}"
+        name = fresh_name(f"layer{number}", self.names)
         self.names.add(name)
         return name
 
