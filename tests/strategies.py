@@ -100,15 +100,15 @@ def _scalars(scalar: ir.Scalar, wide: bool) -> st.SearchStrategy[Any]:
     return st.integers(int(low), int(high))
 
 
-def agree(a: Any, b: Any) -> bool:
-    """Tell whether two results are the same: ints exactly, reals to 1e-9, NaN with NaN."""
+def agree(a: Any, b: Any, tolerance: float = 1e-9) -> bool:
+    """Tell whether two results are the same: ints exactly, reals nearly, NaN with NaN."""
     x, y = np.asarray(a), np.asarray(b)
     if x.shape != y.shape:
         return False
     if x.dtype.kind != "f" and y.dtype.kind != "f":
         return bool(np.all(x == y))
     x, y = x.astype(np.float64), y.astype(np.float64)
-    return bool(np.allclose(x, y, rtol=1e-9, atol=1e-9, equal_nan=True))
+    return bool(np.allclose(x, y, rtol=tolerance, atol=tolerance, equal_nan=True))
 
 
 # ---------------------------------------------------------------- the module

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ddc.backends.needs import closure
+
 _FLOOR = """\
 define internal i64 @ddc.floordiv(i64 %a, i64 %b) alwaysinline nounwind {
   %none = icmp eq i64 %b, 0
@@ -191,11 +193,5 @@ HELPERS: dict[str, tuple[tuple[str, ...], str]] = {
 
 def texts(wanted: Iterable[str]) -> list[str]:
     """Return the functions that are wanted and those that they need, in order."""
-    names: set[str] = set()
-    pending = list(wanted)
-    while pending:
-        name = pending.pop()
-        if name not in names:
-            names.add(name)
-            pending.extend(HELPERS[name][0])
-    return [text for name, (_, text) in HELPERS.items() if name in names]
+    needs = {name: needed for name, (needed, _) in HELPERS.items()}
+    return [HELPERS[name][1] for name in closure(wanted, needs)]

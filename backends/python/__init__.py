@@ -11,7 +11,7 @@ from typing import Any
 from ddc.ir import DdcError, Missing, Module, Real, dims, element
 
 from .docstring import docstring
-from .helpers import PLAIN, closure
+from .helpers import PLAIN, with_needs
 from .inputs import Inputs
 from .intervals import of_type
 from .layout import Gathered, assemble, prepared, public_names
@@ -67,7 +67,7 @@ def emit_plain(module: Module, meta: dict[str, Any] | None) -> str:
     body.line(f"return {', '.join(r.text for r in results)}".rstrip())
     head = Writer()
     Inputs(function, names, public, params, sizes, gathered.helper).write(head, body)
-    helpers = closure(gathered.helpers, PLAIN)
+    helpers = with_needs(gathered.helpers, PLAIN)
     imports = gathered.imports | {i for h in helpers for i in PLAIN[h].imports}
     text = docstring(function, params, meta)
     sources = [PLAIN[name].source for name in helpers]

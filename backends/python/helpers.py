@@ -6,8 +6,10 @@ where Python raises instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from ddc.backends.needs import closure
 
 
 @dataclass(frozen=True)
@@ -235,12 +237,6 @@ def _lists(x):
 }
 
 
-def closure(names: Iterable[str], table: dict[str, Helper]) -> list[str]:
+def with_needs(names: Iterable[str], table: Mapping[str, Helper]) -> list[str]:
     """Return the helpers with those that they call, in the table's order."""
-    wanted, stack = set[str](), list(names)
-    while stack:
-        name = stack.pop()
-        if name not in wanted:
-            wanted.add(name)
-            stack.extend(table[name].needs)
-    return [name for name in table if name in wanted]
+    return closure(names, {name: helper.needs for name, helper in table.items()})

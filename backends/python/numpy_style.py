@@ -23,7 +23,7 @@ from ddc.ir import (
 
 from .arrays import DTYPES
 from .docstring import docstring
-from .helpers import closure
+from .helpers import with_needs
 from .intervals import of_type
 from .layout import Gathered, assemble, prepared, public_names
 from .numpy_helpers import NUMPY
@@ -94,7 +94,7 @@ def _emit(
     if mode == "rows":
         extra = f"\n\n{decorator}def {inner}({', '.join(params)}):\n" + "\n".join(lines)
         lines, decorator = _row_loop(function, params, inner, gathered), ""
-    helpers = closure(gathered.helpers, NUMPY)
+    helpers = with_needs(gathered.helpers, NUMPY)
     imports = {"numpy as np"} | gathered.imports
     sources = [extra.strip("\n")] if extra else []
     sources += [NUMPY[name].source for name in helpers]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hypothesis.strategies import DataObject
 
 from ddc import ir
 from ddc.backends.c import emit
@@ -18,6 +19,7 @@ from ddc.backends.c.names import identifier
 from ddc.backends.lowering import lower
 from ddc.ir.interpreter import run
 from ddc.runtime.binding import Binding, OverflowReported
+from tests import strategies
 
 COMPILERS = [c for c in ("gcc", "clang") if c == "gcc" or shutil.which(c)]
 
@@ -68,15 +70,21 @@ def bound(module: ir.Module, loaded: ctypes.CDLL, roomy: bool) -> Binding:
     return Binding(module.entry, kernel, address, loaded)
 
 
+def drawn(data: DataObject, network: bool, wide: bool) -> tuple[ir.Module, dict[str, int]] | None:
+    """Draw a module and its sizes, None where an int without bounds cannot be lowered."""
+    module = data.draw(strategies.modules(network=network, wide=wide))
+    sizes = data.draw(strategies.sizes_of(module))
+    try:
+        lower(module)
+    except ir.DdcError as error:
+        assert "beyond 64 bits" in str(error)
+        return None
+    return module, sizes
+
+
 def close(a: Any, b: Any) -> bool:
-    """Tell whether two results agree: ints exactly, reals to 1e-12 relative."""
-    x, y = np.asarray(a), np.asarray(b)
-    if x.shape != y.shape:
-        return False
-    if x.dtype.kind != "f" and y.dtype.kind != "f":
-        return bool(np.all(x == y))
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    return bool(np.allclose(x, y, rtol=1e-12, atol=1e-12, equal_nan=True))
+    """Tell whether two results agree: ints exactly, reals to 1e-12."""
+    return strategies.agree(a, b, 1e-12)
 
 
 def check(

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ddc import ir
-from ddc.backends.lowering import lower
 from tests import strategies
 from tests.backends import native
 
@@ -24,13 +22,10 @@ RELAXED = settings(deadline=None, max_examples=25, suppress_health_check=list(He
 @RELAXED
 @given(data=st.data())
 def test_random_modules(data: st.DataObject, network: bool, wide: bool) -> None:
-    module = data.draw(strategies.modules(network=network, wide=wide))
-    sizes = data.draw(strategies.sizes_of(module))
-    try:
-        lower(module)
-    except ir.DdcError as error:
-        assert "beyond 64 bits" in str(error)
+    found = native.drawn(data, network, wide)
+    if found is None:
         return
+    module, sizes = found
     with tempfile.TemporaryDirectory() as folder:
         (binding,) = native.library([module], Path(folder), flags=FLAGS)
         native.check(binding, module, data.draw(strategies.inputs(module, sizes, wide)), sizes)

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ddc import ir
-from ddc.backends.lowering import lower
 from ddc.ir.interpreter import run
 from tests import strategies
 from tests.backends import native, stencils
@@ -49,13 +48,10 @@ def checked(runs: list[Run], compiler: str) -> None:
 def test_random_modules(compiler: str, network: bool, wide: bool, data: st.DataObject) -> None:
     runs: list[Run] = []
     for _ in range(AT_ONCE):
-        module = data.draw(strategies.modules(network=network, wide=wide))
-        sizes = data.draw(strategies.sizes_of(module))
-        try:
-            lower(module)
-        except ir.DdcError as error:
-            assert "beyond 64 bits" in str(error)
+        found = native.drawn(data, network, wide)
+        if found is None:
             continue
+        module, sizes = found
         inputs = data.draw(strategies.inputs(module, sizes, wide))
         flat = [v for a in inputs.values() for v in np.ravel(np.asarray(a, dtype=object))]
         if all(-(1 << 63) <= v < 1 << 63 for v in flat if isinstance(v, int)):

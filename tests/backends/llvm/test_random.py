@@ -6,8 +6,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ddc import ir
-from ddc.backends.lowering import lower
 from ddc.runtime.jit import compile_module
 from tests import strategies
 from tests.backends import native
@@ -20,13 +18,10 @@ RELAXED = settings(deadline=None, max_examples=50, suppress_health_check=list(He
 @RELAXED
 @given(data=st.data())
 def test_random_modules(data: st.DataObject, network: bool, wide: bool) -> None:
-    module = data.draw(strategies.modules(network=network, wide=wide))
-    sizes = data.draw(strategies.sizes_of(module))
-    try:
-        lower(module)
-    except ir.DdcError as error:
-        assert "beyond 64 bits" in str(error)
+    found = native.drawn(data, network, wide)
+    if found is None:
         return
+    module, sizes = found
     cpu = CPUS[data.draw(st.sampled_from(sorted(CPUS)))]
     binding = compile_module(module, cpu, cache=False)
     native.check(binding, module, data.draw(strategies.inputs(module, sizes, wide)), sizes)
