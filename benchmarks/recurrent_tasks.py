@@ -31,6 +31,7 @@ class Net:
     batch: int = 256
     steps: int = 6000
     longest: int = 0  # train on lengths up to this (0: the task's own length)
+    drill: int = 0  # more steps, with the sequences that are still wrong
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ TASKS: tuple[Task, ...] = (
         0,
         3,
         _majority(4),
-        Net(6, (128,), (96,), "mse", "unit", 7e-3, 2, 320, 4000),
+        Net(6, (128,), (96,), "mse", "unit", 7e-3, 2, 320, 4000, drill=10000),
     ),
     Task("Evens_Detector", 0, 9, lambda x: (x % 2 == 0).astype(np.int64), _log(4, 48)),
     Task(
@@ -277,13 +278,15 @@ TASKS: tuple[Task, ...] = (
             0,
             n - 1,
             _total_modulo(n),
-            _log(h, w, scale="unit", rate=8e-3, seeds=s, batch=128, steps=12000, longest=top),
+            _log(
+                h, w, scale="unit", rate=8e-3, seeds=s, batch=128, steps=12000, longest=top, drill=d
+            ),
         )
-        for n, h, w, s, top in (
-            (5, 2, 32, 4, 0),
-            (6, 2, 32, 4, 0),
-            (7, 3, 48, 4, 0),
-            (8, 3, 64, 3, 6),
+        for n, h, w, s, top, d in (
+            (5, 2, 32, 4, 0, 3000),
+            (6, 2, 32, 4, 0, 4000),
+            (7, 3, 48, 4, 0, 0),
+            (8, 3, 64, 3, 6, 3000),
         )
     ),
     Task("Dithering", 0, 15, _dithering, Net(3, (96,), (), "mse", "unit", 6e-3, 2, 256, 12000)),

@@ -91,6 +91,7 @@ def _recurrent(arguments: argparse.Namespace, samples: Samples, progress: Progre
         seeds=arguments.seeds,
         noise=arguments.noise,
         seed=arguments.seed,
+        drill=arguments.steps // 2,
     )
     if arguments.provable:
         recipe = learn.firm(recipe)

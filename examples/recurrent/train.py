@@ -78,7 +78,7 @@ def learn(task: Task) -> None:
     start, path = time.perf_counter(), FOLDER / f"{task.name}.pt"
     best: tuple[float, ...] = ()
     for attempt in range(TRIES):
-        found = train(source, task.length, _recipe(task, attempt))
+        found = train(source, task.length, _recipe(task, attempt), rule=task.rule)
         before = path.read_bytes() if path.exists() else b""
         write(task, found)
         proved = summary(path) if firm else Summary(task.length)
@@ -105,6 +105,7 @@ def _recipe(task: Task, attempt: int) -> Recipe:
         "batch": net.batch,
         "steps": net.steps,
         "longest": net.longest,
+        "drill": net.drill,
     }
     if task.name in PROVABLE:
         own |= FIRM | PROVABLE[task.name]

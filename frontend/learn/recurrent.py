@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 # (generator, rows, steps) -> inputs [rows, steps, n], wanted outputs [rows, steps, m].
 Source = Callable[[np.random.Generator, int, int], tuple[Ints, Ints]]
+Rule = Callable[[Ints], Ints]  # inputs [rows, steps, n] -> wanted outputs [rows, steps, m]
 
 WIDE = 16  # an output of a wider range is scaled
 LOOKED_AT = 250  # steps between two looks at how much is right
@@ -40,7 +41,8 @@ class Recipe:
     that stand for different things lie apart, `flat` weighs how far a disturbance of that size is still
     there one step later (contractive training, Rifai et al. 2011), and sequences of length `checked_at`
     choose among the seeds and end the training, not before the share `least` of the steps. `settle` puts
-    an affine cell into coordinates in which the weights of integer recurrences can be rounded.
+    an affine cell into coordinates in which the weights of integer recurrences can be rounded. `drill` steps
+    follow with the sequences that the best seed still gets wrong or nearly so (`drill.py`).
     """
 
     hidden: int = 4
@@ -60,6 +62,7 @@ class Recipe:
     checked_at: int = 0
     least: float = 0.0
     settle: bool = False
+    drill: int = 0
 
 
 def firm(recipe: Recipe) -> Recipe:
@@ -102,10 +105,12 @@ def train(
     length: int,
     recipe: Recipe,
     progress: Callable[[str, float], None] | None = None,
+    rule: Rule | None = None,
 ) -> Recurrent:
     """Return the best of several seeds; stops at the first that gets every sequence right.
 
-    Deterministic for a recipe on one machine. Raises `DdcError` where torch is missing.
+    `rule` labels words that `source` did not draw, where there is one. Deterministic for a recipe on one
+    machine. Raises `DdcError` where torch is missing.
     """
     try:
         import torch
@@ -113,6 +118,10 @@ def train(
         raise DdcError("this needs torch: pip install 'deep-distilling-compiler[torch]'") from None
     torch.set_num_threads(1)
     found = _Trainer(torch, source, length, recipe).run(progress)
+    if recipe.drill:
+        from .drill import drilled
+
+        found = drilled(found, source, recipe, rule, progress)
     if not recipe.settle:
         return found
     from .settle import settled
