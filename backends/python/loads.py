@@ -19,7 +19,7 @@ from ddc.ir import (
 from . import intervals
 from .arrays import Arrays
 from .ranges import fits
-from .text import ATOM, BITOR, PRODUCT, Expr, as_float, as_int, call, literal
+from .text import ATOM, BITOR, PRODUCT, Expr, as_float, call, literal
 from .vector_ops import NotVector, as_number, as_object, as_real, is_array
 
 
@@ -261,18 +261,7 @@ class Loads(Arrays):
             return self._at_arrays(
                 op, base, places, [(border, other)] * len(places), [None] * len(places)
             )
-        texts: list[str] = []
-        conditions: list[str] = []
-        for place, extent in zip(places, self.shape(array)):
-            at, size = as_int(place), self.affine(extent)
-            text = at.text
-            if border == "wrap":
-                text = f"{at.at(PRODUCT)} % {size.at(ATOM)}"
-            elif border == "clamp":
-                text = f"min(max({at.text}, 0), {self.affine(extent - 1).text})"
-            elif border == "else":
-                conditions.append(f"0 <= {at.at(BITOR)} < {size.text}")
-            texts.append(text)
+        texts, conditions = self.computed_places(places, self.shape(array), border)
         others = [cast("int | Fraction", other)] * len(conditions)
         if not texts:
             return base

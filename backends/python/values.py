@@ -340,10 +340,21 @@ class Values:
         base = self.operand(array)
         self.intervals[op.result] = self.interval(array)
         border, other = op.attr("border") or "inside", op.attr("else")
-        places: list[str] = []
+        places, conditions = self.computed_places(
+            [self.operand(o) for o in operands], self.shape(array), str(border)
+        )
+        entry = self._entry(base, places, element(self.types[op.result]), self.scalar(array))
+        others = [cast("int | Fraction", other)] * len(conditions)
+        return self._otherwise(op, entry, conditions, others)
+
+    def computed_places(
+        self, places: Sequence[Expr], shape: Sequence[Affine], border: str
+    ) -> tuple[list[str], list[str]]:
+        """Return computed indices brought inside, and the conditions that they lie there."""
+        texts: list[str] = []
         conditions: list[str] = []
-        for operand, extent in zip(operands, self.shape(array)):
-            at, size = as_int(self.operand(operand)), self.affine(extent)
+        for place, extent in zip(places, shape):
+            at, size = as_int(place), self.affine(extent)
             text = at.text
             if border == "wrap":
                 text = f"{at.at(PRODUCT)} % {size.at(ATOM)}"
@@ -351,10 +362,8 @@ class Values:
                 text = f"min(max({at.text}, 0), {self.affine(extent - 1).text})"
             elif border == "else":
                 conditions.append(f"0 <= {at.at(BITOR)} < {size.text}")
-            places.append(text)
-        entry = self._entry(base, places, element(self.types[op.result]), self.scalar(array))
-        others = [cast("int | Fraction", other)] * len(conditions)
-        return self._otherwise(op, entry, conditions, others)
+            texts.append(text)
+        return texts, conditions
 
     def concat(self, op: Op) -> Expr:
         parts: list[str] = []
