@@ -40,7 +40,13 @@ def sentence(claim: Evidence) -> str:
         )
         return words + _rest(details)
     if claim.kind == "inferred":
-        return "inferred: beyond what the network was given" + _rest(details)
+        rival = details.pop("rival", None)
+        words = "inferred: beyond what the network was given" + _rest(details)
+        if rival is not None:
+            words += (
+                f"; another machine of {rival} agrees at the trained sizes, and differs at others"
+            )
+        return words
     if claim.kind == "inexact":
         return "INEXACT: differs from the network" + _rest(details)
     return f"{claim.kind}{_rest(details)}" if details else claim.kind

@@ -66,7 +66,8 @@ class Generalise(Pass):
                 "the sizes are kept: the program and the machine behind it differ at other sizes"
             )
             return module
-        return found
+        rival = context.analyses.get(("rival", entry.name))
+        return found if rival is None or found is module else _doubted(found, rival, context)
 
     def _generic(self, module: Module, context: Context, counted: bool = True) -> Module:
         """Return the generic module; counts compared with numbers keep their sizes if `counted`."""
@@ -80,6 +81,15 @@ class Generalise(Pass):
             context.note("the sizes are kept: the program does not verify for other sizes")
             return module
         return module.with_entry(generic)
+
+
+def _doubted(module: Module, rival: tuple[str, str], context: Context) -> Module:
+    """Return a generic module whose evidence says that another one fits the network as well."""
+    states, reason = rival
+    context.note(f"the sizes are the simplest reading: {reason}")
+    *others, inferred = module.entry.evidence
+    inferred = replace(inferred, details=(*inferred.details, ("rival", states)))
+    return module.with_entry(replace(module.entry, evidence=(*others, inferred)))
 
 
 def _smallest(

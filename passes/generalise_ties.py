@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from ddc.ir import (
     Affine,
+    Block,
     Function,
     Index,
     Loop,
@@ -30,6 +31,8 @@ from .base import Context
 
 LETTERS = ("N", "M", "K", "L", "P", "Q", "R", "S")
 
+MIN_SHOWN = 3  # entries of a map that read everything its rule reads: fewer make no rule
+MIN_ALONG = 2  # such entries along each axis that windows move along
 MIN_BLOCK = 3  # shorter blocks of one axis are taken as windows
 
 # A node: ("axis", parameter, number), ("loop", variable) or ("letter", name).
@@ -76,6 +79,7 @@ class Ties:
         self._collect_made()
         self.tiled = self._tiles()
         self._collect_loads()
+        self._collect_shown()
         self._collect_parts()
         if counted:
             self._collect_counts()
@@ -177,6 +181,38 @@ class Ties:
                 self._collect_load(op)
             if op.code == "index":
                 self._collect_index(op)
+
+    def _collect_shown(self) -> None:
+        """Pin the loops of maps of which too few entries show the whole rule."""
+        for op in walk(self.function.body):
+            loops = [loop for loop in op.loops if loop.low.is_const and loop.high.is_const]
+            if op.code != "map" or op.body is None or len(loops) < len(op.loops):
+                continue
+            whole, shown = 1, 1
+            for loop in loops:
+                extent = loop.high.const - loop.low.const
+                inside = self._inside(loop, op.body)
+                whole, shown = whole * extent, shown * inside
+                if inside < min(extent, MIN_ALONG):
+                    self._pin(("loop", loop.symbol), f"{inside} of its outputs show the whole rule")
+            if shown < MIN_SHOWN:
+                reason = f"{shown} of {whole} outputs show the whole rule"
+                for loop in loops:
+                    self._pin(("loop", loop.symbol), reason)
+
+    def _inside(self, loop: Loop, body: Block) -> int:
+        """Return how many values of a loop have all reads that follow it within the borders."""
+        low, high = loop.low.const, loop.high.const
+        for op in walk(body):
+            for number, index in enumerate(op.index if op.code == "load" else ()):
+                axis: Node = ("axis", str(op.operands[0]), str(number))
+                factor = index.at.coefficient(loop.symbol)
+                if axis not in self.values or len(index.at.terms) != 1 or factor < 1:
+                    continue
+                if index.border in ("else", "clamp"):
+                    low = max(low, -(index.at.const // factor))
+                    high = min(high, -((index.at.const - self.values[axis]) // factor))
+        return max(high - low, 0)
 
     def _collect_parts(self) -> None:
         """Pin axes that no loop reads to their end."""

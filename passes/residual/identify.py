@@ -8,7 +8,8 @@ all zeros, changes nothing where it need not), and taken back where a level cont
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ Ints = NDArray[np.int64]
 
 MAX_STATES = 10
 MAX_TRIALS = 4000
+MAX_RIVALS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +84,41 @@ def identify(levels: Levels) -> Machine | None:
     """Return the smallest machine that is right at every level, None where none is small."""
     search = _Search(levels)
     for states in range(max(len(rows) for rows in levels.next), MAX_STATES + 1):
-        found = search.run(states)
+        found = next(search.run(states), None)
         if found is not None:
             return found
     return None
+
+
+def rivals(levels: Levels, machine: Machine) -> list[Machine]:
+    """Return machines of no more states that are right at every level too, and differ elsewhere.
+
+    The parity of ones and that of zeros are one table at one length, and two functions of words.
+    """
+    others: list[Machine] = []
+    for found in _Search(levels).run(machine.states):
+        other = replace(found, base=machine.base)
+        if not any(alike(other, known) for known in (machine, *others)):
+            others.append(other)
+        if len(others) == MAX_RIVALS:
+            break
+    return others
+
+
+def alike(one: Machine, other: Machine) -> bool:
+    """Tell whether two machines give the same outputs for all words of one letter and more."""
+    pairs = list(zip(one.starts.tolist(), other.starts.tolist()))
+    seen = set(pairs)
+    for a, b in pairs:
+        if not np.array_equal(one.out[a], other.out[b]):
+            return False
+        for after in zip(one.next[a].tolist(), other.next[b].tolist()):
+            if not np.array_equal(one.final[after[0]], other.final[after[1]]):
+                return False
+            if after not in seen:
+                seen.add(after)
+                pairs.append(after)
+    return True
 
 
 class _Search:
@@ -94,21 +127,24 @@ class _Search:
         self.letters = levels.next[0].shape[1]
         self.trials = 0
 
-    def run(self, states: int) -> Machine | None:
+    def run(self, states: int) -> Iterator[Machine]:
+        """Yield the machines of so many states, those whose letters change least first."""
         first = sorted(set(self.levels.starts.tolist()))
         stack = [_Partial([{0: number} for number in first])]
         while stack and self.trials < MAX_TRIALS:
             partial = stack.pop()
             open_ = self._open(partial)
             if open_ is None:
-                return self._machine(partial, first)
+                found = self._machine(partial, first)
+                if found is not None:
+                    yield found
+                continue
             branches = [
                 branch
                 for target in self._targets(partial, open_[0], states)
                 if (branch := self._with(partial, *open_, target)) is not None
             ]
             stack.extend(reversed(branches))
-        return None
 
     def _open(self, partial: _Partial) -> tuple[int, int] | None:
         """Return the earliest transition that is not given yet."""

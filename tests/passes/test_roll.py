@@ -75,6 +75,20 @@ def test_two_cells_do_not_tell_left_from_right() -> None:
     assert any("keeps its size 2" in note for note in context.notes)
 
 
+@pytest.mark.parametrize(("size", "kept"), [(4, True), (5, False)])
+def test_three_entries_that_read_the_whole_window_make_a_rule(size: int, kept: bool) -> None:
+    module = module_of(
+        {"x": (BIT, (size,))},
+        (size,),
+        lambda at: [("x", (at[0] + d,)) for d in (0, 1, 2) if at[0] + d < size],
+        lambda at, given: min(given.values()),
+    )
+    context = Context()
+    found = run_passes(module, PIPELINE, context)
+    assert (sizes(found) == []) == kept
+    assert any("show the whole rule" in note for note in context.notes) == kept
+
+
 def test_zero_border_is_found_where_reads_leave_the_array() -> None:
     def reads(at: Place) -> list[tuple[str, Place]]:
         return [("x", (at[0] + d,)) for d in (-2, 1) if 0 <= at[0] + d < 11]

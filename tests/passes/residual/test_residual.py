@@ -12,7 +12,7 @@ from ddc.ir import walk
 from ddc.ir.interpreter import run_batch
 from ddc.ir.sizes import instantiate, solve_sizes
 from ddc.passes.residual.classes import residual_classes
-from ddc.passes.residual.identify import Machine, identify
+from ddc.passes.residual.identify import Machine, identify, rivals
 from ddc.passes.residual.raiser import machines
 from ddc.passes.residual.words import causal, layouts, outputs
 from ddc.passes.units import read, shape_of
@@ -181,6 +181,39 @@ def test_what_no_small_machine_tells_keeps_its_size(answer: Any, length: int) ->
     rows = np.indices([2] * length).reshape(length, -1).T
     (found,) = run_batch(module, {"x": rows})
     assert found.tolist() == [answer(row.tolist()) for row in rows]
+
+
+def test_another_machine_as_small_is_said() -> None:
+    for odd in (0, 1):  # of six bits, the ones are odd in number where the zeros are
+        module, notes = compiled(Task(ONE, lambda x, odd=odd: int(sum(x) % 2 == odd)), 6)
+        (inferred,) = (claim for claim in module.entry.evidence if claim.kind == "inferred")
+        assert inferred.detail("rival") == "2 states"
+        assert any("another machine of 2 states" in note for note in notes)
+    module, notes = compiled(Task(ONE, lambda x: int(sum(x) >= 2)), 6)
+    assert module.entry.sizes and not any("another machine" in note for note in notes)
+
+
+def test_another_machine_as_short_keeps_the_size() -> None:
+    # Lowest first, the rest by 3 alternates: 1 at eight bits may be 1 or 2 at nine.
+    module, notes = compiled(Task(ONE, lambda x: int(number(x) % 3 == 1)), 8)
+    assert not module.entry.sizes and any("a second network" in note for note in notes)
+
+
+def test_rivals_agree_at_one_length_and_differ_at_the_next() -> None:
+    family = read(tabled(Task(ONE, lambda x: sum(x) % 2), 4).entry)
+    assert family is not None
+    for scan in machines(family):
+        (other,) = rivals(scan.levels, scan.machine)
+        words = [[int(bit) for bit in np.binary_repr(n, 4)] for n in range(16)]
+        assert all(end_of(scan.machine, word) == end_of(other, word) for word in words)
+        assert end_of(scan.machine, [0] * 5) != end_of(other, [0] * 5)
+
+
+def end_of(found: Machine, word: list[int]) -> int:
+    state = int(found.starts[0])
+    for letter in word:
+        state = int(found.next[state, letter])
+    return int(found.final[state, 0])
 
 
 def test_windows_are_no_scans() -> None:
