@@ -55,7 +55,9 @@ class _Known:
     spread: float  # how much of the output it leaves open, in bits
 
 
-def counters(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterator[Registers]:
+def counters(
+    net: StepNetwork, rng: np.random.Generator, tolerance: float, most_features: int = 2
+) -> Iterator[Registers]:
     """Yield programs over features that explain samples, the cheapest of each kind."""
     if net.size > MAX_LETTERS or net.outputs != 1:
         return
@@ -65,7 +67,7 @@ def counters(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> It
     y = answers[..., 0].reshape(-1)
     known = _measured(net, words, y, rng)
     letters = net.letters[words].reshape(len(y), -1)
-    for size, limit in ((1, len(known)), (2, BEAM)):
+    for size, limit in ((1, len(known)), (2, BEAM))[:most_features]:
         found: list[Registers] = []
         deciding = (
             some
@@ -223,14 +225,11 @@ def most(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterat
 def _chosen(net: StepNetwork, sign: int, order: int) -> Expr:
     """Return the letter whose number is the greatest (or least), the first of equals in an order."""
     places = list(range(net.size))[::order]
+    best = (build.maximum if sign > 0 else build.minimum)([logic.Var(at) for at in places])
     expr: Expr = logic.Const(int(net.letters[places[-1], 0]))
-    op: logic.CompareOp = "ge" if sign > 0 else "le"
-    for at in reversed(range(len(places) - 1)):
-        ahead = [
-            build.compare(op, logic.Var(places[at]), logic.Var(other)) for other in places[at + 1 :]
-        ]
-        letter = logic.Const(int(net.letters[places[at], 0]))
-        expr = build.select(build.conjoin(ahead), letter, expr)
+    for at in reversed(places[:-1]):
+        letter = logic.Const(int(net.letters[at, 0]))
+        expr = build.select(build.compare("eq", logic.Var(at), best), letter, expr)
     return expr
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,7 @@ class Form:
 
     code: str
     by: int = 0
+    new: bool = False  # of the new state in place of the sum
 
     def of(self, state: Ints, sums: Ints, inputs: Ints) -> Ints:
         """Return the values for states [n, 1] and letters [k]."""
@@ -168,7 +169,7 @@ class Step:
         if how == "state":
             return after
         if isinstance(how, Form):
-            return self.form(how)
+            return self.form(how, after) if how.new else self.form(how)
         return self.by_table(self.coding.machine.out[..., m], "answer")
 
     def by_table(self, values: Ints, name: str) -> Operand:
@@ -179,7 +180,10 @@ class Step:
         nearest = np.clip(np.searchsorted(labels, span), 0, len(labels) - 1)
         return self.writer.table(values[order[nearest]], [self.state, *self.loads], name)
 
-    def form(self, form: Form) -> Operand:
+    def form(self, form: Form, source: Operand | None = None) -> Operand:
+        """Write what is done with the sum, or with another value."""
+        if source is not None:
+            return self.writer.op(form.code, source, form.by, name="y")
         assert self.coding.sum is not None
         if form.code in ("min", "max"):
             return self.writer.op(form.code, self.state, self.inputs(), name="state")
@@ -261,7 +265,7 @@ def _codings(machine: Mealy, net: Words) -> Iterator[Coding]:
 
 def _sums(width: int) -> Iterator[Sum]:
     weights = set(itertools.product((0, 1, -1), repeat=width)) if width <= 4 else set()
-    weights |= {(w,) * width for w in (1, -1, 2, -2, 3, -3)}
+    weights |= {(w,) * width for w in (1, -1, 2, -2, 3, -3, 4, 5, 6, 7)}
     for factor in (0, *FACTORS):
         for const in (0, 1, -1, 2, -2):
             for some in weights:
@@ -338,6 +342,10 @@ def _output(machine: Mealy, m: int, labels: Ints, sum_: Sum, inputs: Ints) -> Fo
     for form in _readings(out, sums):
         if (form.of(labels[:, None], sums, inputs) == out).all():
             return form
+    after = labels[machine.next]
+    for form in _comparisons(out, after):
+        if (form.of(labels[:, None], after, inputs) == out).all():
+            return replace(form, new=True)
     return "table"
 
 
@@ -347,10 +355,16 @@ def _readings(out: Ints, sums: Ints) -> Iterator[Form]:
     for by in range(2, min(top, MAX_QUOTIENT) + 1):
         yield Form("mod", by)
         yield Form("floordiv", by)
-    if out.min() >= 0 and out.max() <= 1:
-        for by in range(max(low, -MAX_QUOTIENT), min(top, MAX_QUOTIENT) + 1):
-            yield Form("eq", by)
-            yield Form("ge", by)
+    yield from _comparisons(out, sums)
+
+
+def _comparisons(out: Ints, values: Ints) -> Iterator[Form]:
+    if out.min() < 0 or out.max() > 1:
+        return
+    low, top = int(values.min()), int(values.max())
+    for by in range(max(low, -MAX_QUOTIENT), min(top, MAX_QUOTIENT) + 1):
+        yield Form("eq", by)
+        yield Form("ge", by)
 
 
 __all__ = ["Coding", "Form", "Step", "Sum", "encode"]

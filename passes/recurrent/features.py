@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ddc.passes import logic
 from ddc.passes.logic import build
+from ddc.passes.logic.expr import with_operands
 
 from .network import StepNetwork
 
@@ -144,12 +145,22 @@ def numbers(net: StepNetwork, words: Ints, template: Template, first: Ints, seco
 
 
 def build_again(expr: Expr) -> Expr:
-    """Return an expression with sums of sums merged."""
-    if isinstance(expr, logic.Linear):
-        return build.linear(
-            [part for factor, term in expr.terms for part in build.opened(factor, term)], expr.const
-        )
-    return expr
+    """Return an expression with sums of sums merged, and `1 - x` for `not x` inside of sums."""
+    done: dict[Expr, Expr] = {}
+    for node in logic.topological([expr]):
+        operands = tuple(done[operand] for operand in node.operands)
+        if isinstance(node, logic.Linear):
+            factors = [factor for factor, _ in node.terms]
+            done[node] = _opened(list(zip(factors, operands, strict=True)), node.const)
+        else:
+            done[node] = node if operands == node.operands else with_operands(node, operands)
+    return done[expr]
+
+
+def _opened(terms: list[tuple[int, Expr]], const: int) -> Expr:
+    opened = [part for factor, term in terms for part in build.opened(factor, term)]
+    plain = [(-f, t.arg) if isinstance(t, logic.Not) else (f, t) for f, t in opened]
+    return build.linear(plain, const + sum(f for f, t in opened if isinstance(t, logic.Not)))
 
 
 def conditions(net: StepNetwork, rng: np.random.Generator) -> list[Condition]:

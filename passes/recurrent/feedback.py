@@ -6,7 +6,7 @@ bounds, extremes, remainders; with no past output a window. F is searched for by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from ddc.passes import logic
 
 from .network import StepNetwork
 from .registers import Registers, functional
-from .synthesis import explain
+from .synthesis import explain, explain_most
 
 Ints = NDArray[np.int64]
 
@@ -23,13 +23,19 @@ SAMPLES = 1500
 SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (3, 2), (3, 3))  # past outputs, inputs
 LAGS = 6  # of windows that are too wide for a table
 DEAREST = 44
+LONELY = 16  # of an expression that samples may depart from which say nothing about each other
 ENDS = ("last", "before", "earlier")
 
 
-def feedbacks(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterator[Registers]:
+def feedbacks(
+    net: StepNetwork,
+    rng: np.random.Generator,
+    tolerance: float,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+) -> Iterator[Registers]:
     """Yield programs over the last outputs and inputs that explain samples, the least memory first."""
     words, answers = samples(net, rng)
-    for past, lags in SHAPES:
+    for past, lags in shapes:
         if past + lags < net.length - 1:
             found = _fitted(net, words, answers, past, lags, tolerance)
             if found is not None:
@@ -37,10 +43,12 @@ def feedbacks(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> I
                 return
 
 
-def formulas(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterator[Registers]:
+def formulas(
+    net: StepNetwork, rng: np.random.Generator, tolerance: float, most: int = LAGS
+) -> Iterator[Registers]:
     """Yield the expression over the fewest last inputs that explains samples."""
     words, answers = samples(net, rng)
-    for lags in range(1, min(LAGS, net.length - 1) + 1):
+    for lags in range(1, min(most, net.length - 1) + 1):
         found = _fitted(net, words, answers, 0, lags, tolerance)
         if found is not None:
             yield found
@@ -64,12 +72,16 @@ def _fitted(
     parts = [answers[:, first - 1 - k : steps - 1 - k] for k in range(past)]
     parts += [x[:, first - k : steps - k] for k in range(lags)]
     rows = np.concatenate(parts, axis=2).reshape(-1, sum(p.shape[2] for p in parts))
-    table = functional(rows, answers[:, first:].reshape(-1, net.outputs), tolerance)
-    if table is None:
+    wide = answers[:, first:].reshape(-1, net.outputs)
+    table = functional(rows, wide, tolerance)
+    if table is None and not (tolerance and _lonely(rows)):
         return None
     outputs: list[logic.Expr] = []
     for m in range(net.outputs):
-        expr = explain(list(table[0].T), table[1][:, m], DEAREST)
+        if table is None:
+            expr = explain_most(list(rows.T), wide[:, m], LONELY, tolerance)
+        else:
+            expr = explain(list(table[0].T), table[1][:, m], DEAREST)
         if expr is None:
             return None
         outputs.append(expr)
@@ -84,6 +96,11 @@ def _fitted(
             if best is None or right > best[0]:
                 best = right, found
     return best[1] if best is not None and best[0] > 1 - 10 * tolerance else None
+
+
+def _lonely(rows: Ints) -> bool:
+    """Tell whether most rows are alone, so that they cannot vote on what goes with them."""
+    return len(np.unique(rows, axis=0)) > len(rows) / 4
 
 
 def _program(
@@ -105,11 +122,11 @@ def _starts(answers: Ints) -> list[int]:
 
 
 def _pads(net: StepNetwork, lags: int) -> list[int]:
-    """Return the letters that may stand before the first; the one of zeros first."""
+    """Return the letters that may stand before the first; the one of zeros first, none of them last."""
     if lags < 2:
         return [0]
     zero = np.flatnonzero((net.letters == 0).all(axis=1)).tolist()
-    return [*dict.fromkeys([*zero, 0, net.size - 1, *range(min(net.size, 64))])]
+    return [*dict.fromkeys([*zero, 0, net.size - 1, *range(min(net.size, 64)), net.size])]
 
 
-__all__ = ["feedbacks", "formulas", "samples"]
+__all__ = ["LAGS", "SHAPES", "feedbacks", "formulas", "samples"]

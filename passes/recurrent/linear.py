@@ -1,8 +1,8 @@
 """Linear recurrences with integer coefficients: sums over windows, accumulators, second differences.
 
-y_t is a sum of past outputs, of inputs, and of a constant. States are the outputs and their differences
-(for a second-order recurrence a position and a velocity), which have the smallest coefficients. Solved
-in floating point, rounded, and then compared in integers on every sample.
+y_t is a sum of past outputs, of inputs, and of a constant. States are the last outputs, or the output and its
+differences (for a second-order recurrence a position and a velocity), whichever has the smaller coefficients.
+Solved in floating point, rounded, and then compared in integers on every sample.
 """
 
 # What numpy's `tolist` gives has no element type; mypy checks the rest strictly.
@@ -12,12 +12,14 @@ in floating point, rounded, and then compared in integers on every sample.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddc.ir import INT, Module, Operand
+from ddc.passes import logic
 
 from .emit import Register, Writer
 from .network import StepNetwork
@@ -36,7 +38,8 @@ class Linear:
 
     `feedback` [order, outputs, outputs] multiplies the differences of order 0 … of the last outputs;
     `weights` [lags, inputs, outputs] the inputs, newest first. With order 0 the change is the output. With
-    `table` [letters, outputs] the letter itself has a weight.
+    `table` [letters, outputs] the letter itself has a weight. Where `direct`, `feedback` multiplies the
+    last outputs themselves, newest first, and the change is the output.
     """
 
     order: int
@@ -44,6 +47,8 @@ class Linear:
     weights: Ints
     constant: Ints
     table: Ints | None = None
+    table_cost: int = 0
+    direct: bool = False
 
     def run(self, net: StepNetwork, words: Ints) -> Ints:
         """Return the outputs for words [rows, steps]: [rows, steps, outputs]."""
@@ -59,7 +64,9 @@ class Linear:
                 change = change + self.table[words[:, t]]
             for level in range(self.order):
                 change = change + past[:, level] @ self.feedback[level]
-            for level in reversed(range(self.order)):
+            if self.direct:
+                past = np.concatenate([change[:, None], past], axis=1)[:, : self.order]
+            for level in reversed(range(0 if self.direct else self.order)):
                 change = past[:, level] + change
                 past[:, level] = change
             found.append(change)
@@ -68,9 +75,8 @@ class Linear:
     @property
     def cost(self) -> int:
         """A count of coefficients, larger ones more."""
-        table = 0 if self.table is None else 1
         sizes = [*self.feedback.flat, *self.weights.flat, *self.constant.flat]
-        return self.order + table + sum(1 + abs(int(c)) for c in sizes if c)
+        return self.order + self.table_cost + sum(1 + abs(int(c)) for c in sizes if c)
 
     def emit(self, net: StepNetwork) -> Module:
         """Return the program: a map over a window, or a scan with integer states."""
@@ -79,16 +85,18 @@ class Linear:
         kinds = [INT] * count
         if self.order == 0:
             return writer.mapped(lambda: [self._change(writer, m, []) for m in range(count)], kinds)
-        wishes = _names(self.order)
+        wishes = LAST if self.direct else _names(self.order)
         registers = [
             Register(name if count == 1 else f"{name}{m}", INT, 0)
-            for name in wishes
+            for name in wishes[: self.order]
             for m in range(count)
         ]
 
         def body(names: object) -> tuple[list[Operand], list[Operand]]:
             states = [str(name) for name in names]  # type: ignore[attr-defined]
             change = [self._change(writer, m, states) for m in range(count)]
+            if self.direct:
+                return [*change, *states[:-count]], change
             nexts: list[Operand] = [0] * len(states)
             for level in reversed(range(self.order)):
                 for m in range(count):
@@ -116,6 +124,9 @@ class Linear:
         return writer.total(terms, int(self.constant[m]))
 
 
+LAST = ("last", "before", "earlier", "first")
+
+
 def _names(order: int) -> list[str]:
     return ["total"] if order == 1 else ["position", "velocity", "force", "jerk"][:order]
 
@@ -139,6 +150,8 @@ def recurrences(
 def _shapes(net: StepNetwork) -> Iterator[tuple[int, int, bool]]:
     for lags in range(1, min(net.length // 2 + 1, 9)):
         yield 0, lags, False
+    if net.size <= MAX_LETTERS:
+        yield 0, 0, True
     for order in range(1, ORDERS + 1):
         for lags in range(1, order + 2):
             yield order, lags, False
@@ -181,8 +194,33 @@ def _fit(
     feedback = exact[:fed].reshape(order, outputs, outputs)
     weights = exact[fed : fed + lags * inputs].reshape(lags, inputs, outputs)
     if by_letter:
-        return Linear(order, feedback, weights, np.zeros(outputs, dtype=np.int64), exact[fed:])
-    return Linear(order, feedback, weights, exact[-1])
+        table = exact[fed:]
+        none = np.zeros(outputs, dtype=np.int64)
+        found = Linear(order, feedback, weights, none, table, _cost_of(net, table))
+    else:
+        found = Linear(order, feedback, weights, exact[-1])
+    return min((found, _direct(found)), key=lambda program: program.cost)
+
+
+def _cost_of(net: StepNetwork, table: Ints) -> int:
+    """Return the cost of the expressions of the letter that equal a table of weights."""
+    shape = [len(axis) for axis in net.axes]
+    tables = [logic.Table(net.axes, column.reshape(shape)) for column in table.T]
+    return sum(logic.cost(logic.minimise(own, effort=0)) for own in tables)
+
+
+def _direct(program: Linear) -> Linear:
+    """Return the same recurrence over the last outputs in place of their differences."""
+    order = program.order
+    feedback = np.zeros_like(program.feedback)
+    own = np.eye(len(program.constant), dtype=np.int64)
+    for level in range(order):
+        # The difference of this order, over the outputs it is made of, and what summing adds back.
+        for lag in range(level + 1):
+            feedback[lag] += (-1) ** lag * comb(level, lag) * program.feedback[level]
+    for lag in range(1, order + 1):
+        feedback[lag - 1] += -((-1) ** lag) * comb(order, lag) * own
+    return replace(program, feedback=feedback, direct=order > 0)
 
 
 def _shifted(values: Ints, steps: int) -> Ints:

@@ -22,13 +22,17 @@ Ints = NDArray[np.int64]
 Expr = logic.Expr
 
 
+FRESH = 1 << 16  # variables that stand for what is known already
+
+
 @dataclass(frozen=True)
 class Registers:
     """Registers that start at `starts` and are updated together.
 
     The variables of an update are the old registers, then the columns of the letter read, then those
-    of the letters before it (`lags` letters in all, newest first; `pad` before the first). The
-    variables of an output are the same with the new registers.
+    of the letters before it (`lags` letters in all, newest first; `pad` before the first, the
+    number of letters for values that no letter has). The variables of an output are the same with the
+    new registers.
     """
 
     names: tuple[str, ...]
@@ -41,7 +45,8 @@ class Registers:
     def run(self, net: Words, words: Ints) -> Ints:
         """Return the outputs for words [rows, steps]: [rows, steps, outputs]."""
         rows, steps = words.shape
-        x = net.letters[np.pad(words, ((0, 0), (self.lags - 1, 0)), constant_values=self.pad)]
+        padded = np.pad(words, ((0, 0), (self.lags - 1, 0)), constant_values=self.pad)
+        x = np.concatenate([net.letters, _outside(net)[None]])[padded]
         state = [np.full(rows, start, dtype=np.int64) for start in self.starts]
         found: list[Ints] = []
         for t in range(steps):
@@ -53,9 +58,13 @@ class Registers:
 
     @property
     def cost(self) -> int:
-        """What a reader pays for the expressions and the registers."""
-        exprs = {*self.updates, *self.outputs}
-        return sum(logic.cost(expr) for expr in exprs) + 2 * len(self.starts)
+        """What a reader pays for the expressions, those in others once, and the registers."""
+        known: list[Expr] = []
+        total = 2 * len(self.starts)
+        for expr in dict.fromkeys((*self.updates, *self.outputs)):
+            total += logic.cost(_reusing(expr, known, FRESH))
+            known.append(expr)
+        return total
 
     def emit(self, net: Words) -> Module:
         """Return the program: a scan with the registers, or a map where there are none."""
@@ -104,7 +113,8 @@ class Registers:
         """Load what is used of the last letters."""
         used = set[int]().union(*(e.variables for e in (*self.updates, *self.outputs)))
         width = len(writer.net.columns)
-        before = writer.net.letters[self.pad]
+        letters = writer.net.letters
+        before = letters[self.pad] if self.pad < len(letters) else _outside(writer.net)
         found: list[Operand] = []
         for lag in range(self.lags):
             for column in range(width):
@@ -127,6 +137,12 @@ class Registers:
                 return range_of(np.array([0, by - 1, start]))
             case _:
                 return INT
+
+
+def _outside(net: Words) -> Ints:
+    """Return a value for each column that no letter has."""
+    least: Ints = net.letters.min(axis=0) - 1
+    return least
 
 
 def _column(expr: Expr, columns: Sequence[Ints], rows: int) -> Ints:

@@ -28,6 +28,8 @@ Expr = logic.Expr
 
 POINTS = 240  # samples that the search looks at; more where they refute it
 ROUNDS = 6
+FEW = 200  # samples that are explained together where some of them may be wrong ...
+ATTEMPTS = 3  # ... and how often that is tried
 MAX_TERMS = 1500  # expressions kept
 MAX_PAIRED = 260  # of them that are put together in pairs
 MAX_BITS = 1200
@@ -83,6 +85,24 @@ def explain(columns: Sequence[Ints], target: Ints, limit: int = 40) -> Expr | No
             return found
         more = rng.choice(wrong, size=min(len(wrong), POINTS // 4), replace=False)
         chosen = np.union1d(chosen, more)
+    return None
+
+
+def explain_most(
+    columns: Sequence[Ints], target: Ints, limit: int, tolerance: float
+) -> Expr | None:
+    """Return the cheapest expression found that equals the target but for a share of it.
+
+    A few samples at a time are explained, so few that most likely none of them is wrong.
+    """
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng(attempt)
+        some = rng.permutation(len(target))[:FEW]
+        found = explain([column[some] for column in columns], target[some], limit)
+        if found is not None:
+            values = np.asarray(logic.evaluate(found, list(columns)))
+            if float((np.broadcast_to(values, target.shape) != target).mean()) <= tolerance:
+                return found
     return None
 
 
@@ -206,14 +226,22 @@ def _pair(bank: _Bank, i: int, j: int) -> None:
         bank.add(a ^ b, cost, lambda: build.exclusive([f(), g()]))
         return
     bank.add(np.abs(a - b), cost + 1, lambda: _distance(f(), g()))
-    bank.add(np.minimum(a, b), cost, lambda: build.minimum([f(), g()]))
-    bank.add(np.maximum(a, b), cost, lambda: build.maximum([f(), g()]))
+    for fold, join in ((np.minimum, build.minimum), (np.maximum, build.maximum)):
+        values = fold(a, b)
+        if not _is_bit(values):  # conditions read better
+            bank.add(values, cost, partial(_joined, join, f, g))
     bank.add((a < b).astype(np.int64), cost + 1, lambda: build.compare("lt", f(), g()))
     bank.add((a <= b).astype(np.int64), cost + 1, lambda: build.compare("le", f(), g()))
     bank.add((a == b).astype(np.int64), cost, lambda: build.compare("eq", f(), g()))
     if _is_bit(a) or _is_bit(b):
         cond, other = (f, g) if _is_bit(a) else (g, f)
         bank.add(a * b, cost + 3, lambda: build.select(cond(), other(), logic.Const(0)))
+
+
+def _joined(
+    join: Callable[[list[Expr]], Expr], first: Callable[[], Expr], second: Callable[[], Expr]
+) -> Expr:
+    return join([first(), second()])
 
 
 def _distance(a: Expr, b: Expr) -> Expr:
@@ -295,6 +323,8 @@ def _modulo(bank: _Bank, m: Ints, y: Ints) -> Found:
 
 def _clamped(bank: _Bank, m: Ints, y: Ints) -> Found:
     low, high = int(y.min()), int(y.max())
+    if _is_bit(y):
+        return  # conditions read better: see `_bits`
     row = _cheapest(bank, np.flatnonzero((np.clip(m, low, high) == y).all(axis=1)))
     if row is not None:
         inner: Expr = bank.makers[row]()
@@ -305,6 +335,8 @@ def _clamped(bank: _Bank, m: Ints, y: Ints) -> Found:
 
 def _extremes(bank: _Bank, m: Ints, y: Ints) -> Found:
     """Yield the target as the least or the greatest of two expressions."""
+    if _is_bit(y):
+        return  # conditions read better: see `_bits`
     for beyond, join in ((m >= y, build.minimum), (m <= y, build.maximum)):
         rows = np.flatnonzero(beyond.all(axis=1))
         rows = rows[np.argsort(np.array(bank.costs)[rows], kind="stable")][:400]
@@ -428,4 +460,4 @@ def _nested(
         yield build.select(cond, head, rest) if branch else build.select(cond, rest, head)
 
 
-__all__ = ["explain"]
+__all__ = ["explain", "explain_most"]
