@@ -162,40 +162,81 @@ def _logic(
     module: Module, atoms: Mapping[str, _Bit], words: Sequence[str], w: Writer
 ) -> str | None:
     """Add the logic on the words of sixteen rows; return the result's register."""
+    logic = _Logic(words, w)
     bits: dict[str, _Bit] = dict(atoms)
-    one, word = f"<{LANES} x i1>", f"<{LANES} x i32>"
+    for op in module.entry.body.ops:
+        if op.code == "load" or op.result in atoms:
+            continue
+        given = [bits[o] for o in op.operands if isinstance(o, str) and o in bits]
+        value = logic.value(op, given) if len(given) == len(op.operands) else None
+        if value is None:
+            return None
+        bits[op.result] = value
+    last = module.entry.body.yields[0]
+    return logic.register(bits[last]) if isinstance(last, str) and last in bits else None
 
-    def mask(value: int) -> str:
-        return f"splat (i32 {value - (1 << 32) if value >= 1 << 31 else value})"
 
-    def register(bit: _Bit) -> str:
+class _Logic:
+    """Logic on words: what several atoms of a layer say is one test of their word."""
+
+    one = f"<{LANES} x i1>"
+    word = f"<{LANES} x i32>"
+
+    def __init__(self, words: Sequence[str], w: Writer) -> None:
+        self.words = words
+        self.w = w
+
+    def value(self, op: Op, given: Sequence[_Bit]) -> _Bit | None:
+        """Return the bit that an op gives, None for an op that is no logic."""
+        plain = [bit for bit in given if not isinstance(bit, str)]
+        others = [bit for bit in given if isinstance(bit, str)]
+        if op.code == "not":
+            return self._not(given[0])
+        if op.code in ("and", "or"):
+            return self._joined(op.code, [*self._tested(plain, op.code == "and"), *others])
+        if op.code == "xor":
+            return self._joined("xor", [self.register(bit) for bit in given])
+        return self._threshold(op, given) if op.code == "threshold" else None
+
+    def register(self, bit: _Bit) -> str:
+        """Return a register with the bit of sixteen rows."""
         if isinstance(bit, str):
             return bit
         layer, feature, positive = bit
-        kept = w.let(f"and {word} {words[layer]}, {mask(1 << feature)}")
-        return w.let(f"icmp {'ne' if positive else 'eq'} {word} {kept}, zeroinitializer", "bit")
+        kept = self._kept(layer, 1 << feature)
+        code = "ne" if positive else "eq"
+        return self.w.let(f"icmp {code} {self.word} {kept}, zeroinitializer", "bit")
 
-    def tested(chosen: Sequence[tuple[int, int, bool]], wanted: bool) -> list[str]:
+    def _not(self, bit: _Bit) -> _Bit:
+        if isinstance(bit, str):
+            return self.w.let(f"xor {self.one} {bit}, splat (i1 true)")
+        layer, feature, positive = bit
+        return layer, feature, not positive
+
+    def _kept(self, layer: int, features: int) -> str:
+        """Return the word of a layer with these features alone."""
+        return self.w.let(f"and {self.word} {self.words[layer]}, {_mask(features)}")
+
+    def _tested(self, chosen: Sequence[tuple[int, int, bool]], wanted: bool) -> list[str]:
         """Return for each layer whether all chosen atoms are (or some atom is not) as wanted."""
         found: list[str] = []
         for layer in sorted({atom[0] for atom in chosen}):
             here = [atom for atom in chosen if atom[0] == layer]
             if len({f for _, f, _ in here}) < len(here):
-                return [register(atom) for atom in chosen]
-            among = sum(1 << f for _, f, _ in here)
+                return [self.register(atom) for atom in chosen]
+            kept = self._kept(layer, sum(1 << f for _, f, _ in here))
             pattern = sum(1 << f for _, f, positive in here if positive == wanted)
-            kept = w.let(f"and {word} {words[layer]}, {mask(among)}")
             test = "eq" if wanted else "ne"
-            found.append(w.let(f"icmp {test} {word} {kept}, {mask(pattern)}", "bit"))
+            found.append(self.w.let(f"icmp {test} {self.word} {kept}, {_mask(pattern)}", "bit"))
         return found
 
-    def joined(code: str, registers: Sequence[str]) -> str:
+    def _joined(self, code: str, registers: Sequence[str]) -> str:
         total = registers[0]
         for other in registers[1:]:
-            total = w.let(f"{code} {one} {total}, {other}", "bit")
+            total = self.w.let(f"{code} {self.one} {total}, {other}", "bit")
         return total
 
-    def counted(op: Op, given: Sequence[_Bit]) -> str | None:
+    def _threshold(self, op: Op, given: Sequence[_Bit]) -> str | None:
         least = op.attr("least")
         if op.attr("weights") is not None or not isinstance(least, int):
             return None
@@ -204,41 +245,19 @@ def _logic(
         if len(set(simple)) < len(simple):
             simple = []
         for layer in sorted({atom[0] for atom in simple}):
-            among = sum(1 << f for n, f, _ in simple if n == layer)
-            kept = w.let(f"and {word} {words[layer]}, {mask(among)}")
-            part = w.let(f"call {word} @llvm.ctpop.v{LANES}i32({word} {kept})")
-            total = w.let(f"add {word} {total}, {part}")
+            kept = self._kept(layer, sum(1 << f for n, f, _ in simple if n == layer))
+            part = self.w.let(f"call {self.word} @llvm.ctpop.v{LANES}i32({self.word} {kept})")
+            total = self.w.let(f"add {self.word} {total}, {part}")
         for bit in given:
             if bit not in simple:
-                part = w.let(f"zext {one} {register(bit)} to {word}")
-                total = w.let(f"add {word} {total}, {part}")
-        return w.let(f"icmp sge {word} {total}, splat (i32 {least})", "bit")
+                part = self.w.let(f"zext {self.one} {self.register(bit)} to {self.word}")
+                total = self.w.let(f"add {self.word} {total}, {part}")
+        return self.w.let(f"icmp sge {self.word} {total}, splat (i32 {least})", "bit")
 
-    for op in module.entry.body.ops:
-        if op.code == "load" or op.result in atoms:
-            continue
-        if not all(isinstance(o, str) and o in bits for o in op.operands):
-            return None
-        given = [bits[o] for o in op.operands if isinstance(o, str)]
-        plain = [bit for bit in given if not isinstance(bit, str)]
-        others = [bit for bit in given if isinstance(bit, str)]
-        if op.code == "not":
-            bit = given[0]
-            flipped = (bit[0], bit[1], not bit[2]) if not isinstance(bit, str) else None
-            bits[op.result] = flipped or w.let(f"xor {one} {register(bit)}, splat (i1 true)")
-        elif op.code in ("and", "or"):
-            bits[op.result] = joined(op.code, [*tested(plain, op.code == "and"), *others])
-        elif op.code == "xor":
-            bits[op.result] = joined("xor", [register(bit) for bit in given])
-        elif op.code == "threshold":
-            total = counted(op, given)
-            if total is None:
-                return None
-            bits[op.result] = total
-        else:
-            return None
-    last = module.entry.body.yields[0]
-    return register(bits[last]) if isinstance(last, str) and last in bits else None
+
+def _mask(features: int) -> str:
+    """Return a vector of one constant; the highest feature is the sign."""
+    return f"splat (i32 {features - (1 << 32) if features >= 1 << 31 else features})"
 
 
 # ---------------------------------------------------------------- curves

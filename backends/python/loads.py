@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, cast
 
 from ddc.ir import (
     Affine,
+    Index,
+    Loop,
     Missing,
     Op,
     Operand,
@@ -21,6 +23,25 @@ from .arrays import Arrays
 from .ranges import fits
 from .text import ATOM, BITOR, PRODUCT, Expr, as_float, call, literal
 from .vector_ops import NotVector, as_number, as_object, as_real, is_array
+
+
+@dataclass
+class _Moves:
+    """How the axes of an array move, each with its number: slices, rolls, edges, filled shifts."""
+
+    slices: list[str] = field(default_factory=list[str])
+    rolls: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    edges: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    fills: list[tuple[int, str, int | Fraction]] = field(
+        default_factory=list[tuple[int, str, int | Fraction]]
+    )
+
+
+def _tuple_of(steps: Sequence[tuple[int, str]], rank: int) -> str:
+    """Return the steps of all axes as a tuple: 0 for those that do not move."""
+    given = dict(steps)
+    texts = [given.get(axis, "0") for axis in range(rank)]
+    return f"({', '.join(texts)}{',' if rank == 1 else ''})"
 
 
 class Loads(Arrays):
@@ -69,77 +90,71 @@ class Loads(Arrays):
 
     def _moved(self, op: Op, base: Expr) -> Expr | None:
         """Return a load with an offset on each axis as rolled, padded or sliced arrays."""
-        array = op.operands[0]
-        shape = self.shape(array)
+        shape = self.shape(op.operands[0])
         symbols = {loop.symbol: k for k, loop in enumerate(self.axes)}
         used: list[int] = []
-        slices: list[str] = []
-        rolls: list[tuple[int, str]] = []
-        fills: list[tuple[int, str, int | Fraction]] = []
-        edges: list[tuple[int, str]] = []
-        position = 0  # of the axis in the array before slices remove any
+        moves = _Moves()
         for axis, (index, extent) in enumerate(zip(op.index, shape)):
             mine = [s for s in index.at.symbols() if s in symbols]
             if not mine:
                 if index.border not in ("inside", "wrap", "clamp"):
                     return None
-                slices.append(self._place(index, extent)[0])
+                moves.slices.append(self._place(index, extent)[0])
                 continue
             if len(mine) > 1 or index.at.coefficient(mine[0]) != 1:
                 return None
             loop = self.axes[symbols[mine[0]]]
-            if loop.low.symbols() & symbols.keys():
-                return None
             offset = index.at - Affine.symbol(mine[0])
-            if mine[0] in offset.symbols():
+            if loop.low.symbols() & symbols.keys() or mine[0] in offset.symbols():
                 return None
             used.append(symbols[mine[0]])
-            whole = loop.low == Affine.of(0) and loop.high == extent
-            low = index.at.extreme(self.bounds, upper=False)
-            high = index.at.extreme(self.bounds, upper=True)
-            inside = index.border == "inside" or (
-                low.at_least(0, self.smallest) and (extent - 1 - high).at_least(0, self.smallest)
-            )
-            if whole and offset == Affine.of(0):
-                slices.append(":")
-            elif inside:
-                start, stop = self.affine(loop.low + offset), self.affine(loop.high + offset)
-                ends = (loop.low + offset).at_least(0, self.smallest)
-                if not ends and not start.text.isidentifier() and "-" in start.text:
-                    # a start that is proved not negative only together with outer loops
-                    ends = low.at_least(0, self.smallest)
-                    if not ends:
-                        return None
-                first = "" if loop.low + offset == Affine.of(0) else start.text
-                last = "" if loop.high + offset == extent else stop.text
-                slices.append(f"{first}:{last}")
-            elif not whole:
+            if not self._move(moves, axis, index, extent, loop, offset):
                 return None
-            else:
-                slices.append(":")
-                steps = self.affine(offset).text
-                if index.border == "wrap":
-                    rolls.append((axis, self.affine(-offset).text))
-                elif index.border == "clamp":
-                    edges.append((axis, steps))
-                else:
-                    fills.append((axis, steps, cast("int | Fraction", index.other)))
-            position += 1
         if sorted(set(used)) != used:
             return None
-        return self._assembled(op, base, used, slices, rolls, edges, fills)
+        return self._assembled(op, base, used, moves)
+
+    def _move(
+        self, moves: _Moves, axis: int, index: Index, extent: Affine, loop: Loop, offset: Affine
+    ) -> bool:
+        """Note how one axis moves; tell whether an array can say it."""
+        whole = loop.low == Affine.of(0) and loop.high == extent
+        if whole and offset == Affine.of(0):
+            moves.slices.append(":")
+            return True
+        low = index.at.extreme(self.bounds, upper=False)
+        high = index.at.extreme(self.bounds, upper=True)
+        inside = low.at_least(0, self.smallest) and (extent - 1 - high).at_least(0, self.smallest)
+        if index.border == "inside" or inside:
+            first, last = loop.low + offset, loop.high + offset
+            start = self.affine(first).text
+            # A start that is not negative only together with outer loops is proved by them.
+            surely = first.at_least(0, self.smallest) or low.at_least(0, self.smallest)
+            if not surely and not start.isidentifier() and "-" in start:
+                return False
+            stop = "" if last == extent else self.affine(last).text
+            moves.slices.append(f"{'' if first == Affine.of(0) else start}:{stop}")
+            return True
+        if not whole:
+            return False
+        moves.slices.append(":")
+        if index.border == "wrap":
+            moves.rolls.append((axis, self.affine(-offset).text))
+        elif index.border == "clamp":
+            moves.edges.append((axis, self.affine(offset).text))
+        else:
+            other = cast("int | Fraction", index.other)
+            moves.fills.append((axis, self.affine(offset).text, other))
+        return True
 
     def _assembled(
         self,
         op: Op,
         base: Expr,
         used: Sequence[int],
-        slices: Sequence[str],
-        rolls: Sequence[tuple[int, str]],
-        edges: Sequence[tuple[int, str]],
-        fills: Sequence[tuple[int, str, int | Fraction]],
+        moves: _Moves,
     ) -> Expr:
-        rank = len(slices)
+        slices, fills, rank = list(moves.slices), moves.fills, len(moves.slices)
         kind = base.kind
         e = replace(base, own=0)
         if fills and any(isinstance(f[2], Fraction) for f in fills) and kind != "float":
@@ -149,31 +164,22 @@ class Loads(Arrays):
         wide = not fits(self.range_of(op.result)) and kind == "int"
         if wide:
             e, kind = replace(e, text=f"{e.at(ATOM)}.astype(object)", prec=ATOM), "object"
-        if rolls:
-            shift, axis = self._steps([(a, t) for a, t in rolls], rank)
+        if moves.rolls:
+            shift, axis = self._steps(moves.rolls, rank)
             e = Expr(f"np.roll({e.text}, {shift}{axis})", depth=e.depth + 1)
         for group in self._by_fill(fills):
             value = literal(group[0][2])
             fill = as_float(value).text if kind == "float" else value.text
-            steps = ["0"] * rank
-            for axis_, step, _ in group:
-                steps[axis_] = step
-            tuple_text = f"({', '.join(steps)}{',' if rank == 1 else ''})"
-            e = Expr(f"{self.helper('_shift')}({e.text}, {tuple_text}, {fill})", depth=e.depth + 1)
-        if edges:
-            steps = ["0"] * rank
-            for axis_, step in edges:
-                steps[axis_] = step
-            tuple_text = f"({', '.join(steps)}{',' if rank == 1 else ''})"
-            e = Expr(f"{self.helper('_slide')}({e.text}, {tuple_text})", depth=e.depth + 1)
-        slices = list(slices)
+            steps = _tuple_of([(axis, step) for axis, step, _ in group], rank)
+            e = Expr(f"{self.helper('_shift')}({e.text}, {steps}, {fill})", depth=e.depth + 1)
+        if moves.edges:
+            steps = _tuple_of(moves.edges, rank)
+            e = Expr(f"{self.helper('_slide')}({e.text}, {steps})", depth=e.depth + 1)
         while slices and slices[-1] == ":":
             slices.pop()
         if slices:
             e = Expr(f"{e.at(ATOM)}[{', '.join(slices)}]", depth=e.depth + 1)
-        gaps: list[str] = []
-        for k in range(used[0], used[-1] + 1):
-            gaps.append(":" if k in used else "None")
+        gaps = [":" if k in used else "None" for k in range(used[0], used[-1] + 1)]
         if "None" in gaps:
             e = Expr(f"{e.at(ATOM)}[{', '.join(gaps)}]", depth=e.depth + 1)
         return replace(e, kind=kind, axes=frozenset(used), end=used[-1] + 1, own=0)
