@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from ddc.ir import DdcError, Param, Real, dims, element
 
 from .binding import Binding
-from .grid import aligned
 from .lanes import Lanes, element_of
 from .packing import AutomatonRows, LogicRows, numbers, partition
 from .rows import SingleKernel
+from .scratch import Scratch
 from .sequence import SequenceKernel
+from .streams import Stream
 from .values import entries
 
 Progress = Callable[[int, int], None]
@@ -30,33 +31,8 @@ Block = tuple[int, int]  # first row, number of rows
 
 FEW = 64  # rows at least in a block
 NEAR = 1 << 21  # bytes of a block that is converted and computed at once
-FAR = 1 << 25  # bytes of packed blocks that one native call runs through
-
-
-class Scratch:
-    """Memory of one thread that is used again from block to block."""
-
-    def __init__(self) -> None:
-        self.found: dict[object, NDArray[np.uint8]] = {}
-        self.targets: Arrays = ()
-
-    def target(self, number: int, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
-        """Return the array of a result: where it is wanted, if that stores it as it is."""
-        if number < len(self.targets):
-            wanted = self.targets[number]
-            if wanted.dtype == dtype and wanted.size == math.prod(shape):
-                if wanted.flags.c_contiguous:
-                    return wanted.reshape(shape)
-        return self.get(("target", number), shape, dtype)
-
-    def get(self, key: object, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
-        """Return an aligned array; what was in it is lost."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        known = self.found.get(key)
-        if known is None or known.size < size:
-            known = self.found[key] = aligned(max(64, size))
-        found: NDArray[Any] = known[:size].view(dtype).reshape(shape)
-        return found
+FAR = 1 << 25  # bytes that one native call runs through, block by block
+WORTH = 1 << 16  # bytes of inputs from which checks in native code are worth their compilation
 
 
 class Engine(Protocol):
@@ -108,9 +84,9 @@ def run(
             job.result()
 
 
-def even_blocks(rows: int, row_bytes: int, least: int = FEW) -> list[Block]:
-    """Return blocks that the caches hold."""
-    size = max(least, NEAR // max(1, row_bytes))
+def even_blocks(rows: int, row_bytes: int, least: int = FEW, size: int = NEAR) -> list[Block]:
+    """Return blocks of about some bytes."""
+    size = max(least, size // max(1, row_bytes))
     return [(first, min(size, rows - first)) for first in range(0, rows, size)]
 
 
@@ -230,21 +206,42 @@ class SingleEngine:
 class ColumnsEngine:
     """A program of fixed shape as a function of columns, which the compiler has vectorised."""
 
-    def __init__(self, binding: Binding) -> None:
+    def __init__(self, binding: Binding, params: Sequence[Param]) -> None:
+        """`params` are the program's own, of one row."""
         self.binding = binding
-        self.params = binding.function.params
-        self.width = sum(8 * math.prod(d.const for d in dims(p.type)[1:]) for p in self.params)
+        self.params = params
+        self.width = sum(8 * math.prod(d.const for d in dims(p.type)) for p in params)
+        self.stream = Stream(binding, self.params) if Stream.fits(binding) else None
 
     def blocks(self, rows: int) -> list[Block]:
-        """Return blocks that the caches hold."""
-        return even_blocks(rows, self.width)
+        """Return blocks that the caches hold, or that the native loop cuts into such."""
+        return even_blocks(rows, self.width, size=NEAR if self.stream is None else FAR)
 
     def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
         """Return the results of rows."""
-        given = checked(self.binding, self.params, inputs, first)
-        made = [scratch.target(k, (rows,), dtype) for k, dtype in enumerate(self.binding.outputs)]
+        kinds = self.binding.outputs
         sizes = dict.fromkeys(self.binding.kernel.sizes, rows)
-        self.binding.run(sizes, given, made)
+        stream = self.stream if rows * self.width >= WORTH else None
+        if stream is None:
+            given = checked(self.binding, self.params, inputs, first)
+            made = [scratch.target(k, (rows,), dtype) for k, dtype in enumerate(kinds)]
+            self.binding.run(sizes, given, made)
+            return made
+        wanted = scratch.targets
+        made = [
+            (
+                wanted[k]
+                if k < len(wanted) and stream.gives(wanted[k])
+                else scratch.get(("target", k), (rows,), dtype)
+            )
+            for k, dtype in enumerate(kinds)
+        ]
+        if self.binding.run_looking(sizes, inputs, made):
+            return made
+        ready = stream.ready(inputs, first)
+        if not stream.run(ready, made, sizes, 0, rows, scratch):
+            ready = [stream.looked_at(k, array, first) for k, array in enumerate(ready)]
+            stream.run(ready, made, sizes, 0, rows, scratch)
         return made
 
 

@@ -94,7 +94,7 @@ class Batches:
                 return batch.SingleEngine(self.runner.singles)
             columns = self.runner.single if halves else self.runner.columns
             if columns is not None:
-                return batch.ColumnsEngine(columns)
+                return batch.ColumnsEngine(columns, self.runner.params)
         return (
             None
             if self.runner.binding is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ from numpy.typing import NDArray
 
 from ddc.backends.lowering import Kernel
 from ddc.backends.lowering.nest import Bin, Call, Const, Expr, Var, entry_dtype
-from ddc.ir import DdcError, Function
+from ddc.ir import DdcError, Function, Param
 from ddc.ir.sizes import solve_sizes
 from ddc.ir.types import dims
 
+from .moves import number_of, range_of, same_bytes
 from .values import OverflowReported, entries
 
 CTYPES: Mapping[str, Any] = {
@@ -28,6 +31,14 @@ CTYPES: Mapping[str, Any] = {
 MOST_SHAPES = 256  # shapes whose sizes are remembered
 
 Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A function of sizes, inputs and outputs: 1 for a bad input, plus 2 for an int beyond 64 bits."""
+
+    call: Callable[..., int]
+    library: Any
 
 
 class Binding:
@@ -69,8 +80,13 @@ class Binding:
         self.call: Callable[..., Any] = ctypes.CFUNCTYPE(result, *arguments)(address)
         self._rows: Callable[..., Any] | None = None
         self._advance: Callable[..., Any] | None = None
+        self.bands: Callable[..., int] | None = None
+        self.look: Callable[[], Looked | None] = lambda: None
+        self.first = ""  # the size of the first axis, where there are bands
 
-    def drive(self, rows: int, advance: int | None) -> None:
+    def drive(
+        self, rows: int, advance: int | None, bands: int | None, first: str | None = None
+    ) -> None:
         """Take the addresses of the loops around the function (see `drivers`)."""
         kernel = self.kernel
         number, pointer = ctypes.c_int64, ctypes.c_void_p
@@ -79,6 +95,10 @@ class Binding:
         arguments = [number, *sizes, *[pointer, number] * len(kernel.inputs), *scratch]
         arguments += [pointer, number] * len(kernel.outputs)
         self._rows = ctypes.CFUNCTYPE(ctypes.c_int, *arguments)(rows)
+        if bands is not None and first is not None:
+            self.first = first
+            taken = [pointer, *[number] * 5, *sizes, *scratch]
+            self.bands = ctypes.CFUNCTYPE(ctypes.c_int, *taken)(bands)
         if advance is not None:
             taken = [pointer, pointer, number, *sizes, *scratch]
             self._advance = ctypes.CFUNCTYPE(ctypes.c_int, *taken)(advance)
@@ -152,7 +172,7 @@ class Binding:
             arguments += [array.ctypes.data for array in outputs]
         answer = self.call(*arguments)
         if kernel.checked:
-            _report(answer)
+            report(answer)
         if not self.pointers:
             outputs[0][...] = answer
         return tuple(outputs)
@@ -185,7 +205,38 @@ class Binding:
             arguments.append(scratch.ctypes.data)
         for array in outputs:
             arguments += [array.ctypes.data, array.size // max(1, len(array))]
-        _report(self._rows(*arguments))
+        report(self._rows(*arguments))
+
+    @cached_property
+    def looked(self) -> Looked | None:
+        """The function that checks its inputs on the way, None where there is none."""
+        return self.look()
+
+    def run_looking(
+        self,
+        sizes: Mapping[str, int],
+        inputs: Sequence[NDArray[Any]],
+        outputs: Sequence[NDArray[Any]],
+    ) -> bool:
+        """Call in one pass over unchecked inputs; return whether that was possible, and all are good.
+
+        Raises `OverflowReported` where an int does not fit into 64 bits.
+        """
+        pairs = [*zip(inputs, self.inputs), *zip(outputs, self.outputs)]
+        if not all(_stored_as(array, kind) for array, kind in pairs):
+            return False
+        if not all(
+            _same_sign(p, a, k) for p, a, k in zip(self.function.params, inputs, self.inputs)
+        ):
+            return False
+        if self.looked is None:
+            return False
+        answer = self.looked.call(
+            *(sizes[name] for name in self.kernel.sizes),
+            *(array.ctypes.data for array in (*inputs, *outputs)),
+        )
+        report(0 if answer & 1 else answer)
+        return not answer
 
     @property
     def steps_natively(self) -> bool:
@@ -202,7 +253,7 @@ class Binding:
         scratch = self.scratch(sizes)
         if scratch is not None:
             arguments.append(scratch.ctypes.data)
-        _report(self._advance(*arguments))
+        report(self._advance(*arguments))
 
     def scratch(self, sizes: Mapping[str, int]) -> NDArray[Any] | None:
         """Return the workspace that the function needs, None where it needs none."""
@@ -215,7 +266,23 @@ class Binding:
         return np.empty((total + 7) // 8 + 1, dtype=np.int64)
 
 
-def _report(answer: int) -> None:
+def _stored_as(array: NDArray[Any], kind: np.dtype[Any]) -> bool:
+    """Tell whether numbers of an array lie in memory as stored entries do."""
+    given, stored = number_of(array.dtype), number_of(kind)
+    laid_out = array.flags.c_contiguous and array.flags.aligned
+    return laid_out and given is not None and stored is not None and same_bytes(given, stored)
+
+
+def _same_sign(param: Param, array: NDArray[Any], kind: np.dtype[Any]) -> bool:
+    """Tell whether good entries, and no others, are the same numbers in both dtypes."""
+    among = range_of(param, kind)
+    signed = array.dtype.kind == "i", kind.kind == "i"
+    if signed[0] == signed[1] or kind.kind == "f":
+        return True
+    return among is not None and 0 <= among[0] and among[1] < 1 << (8 * kind.itemsize - 1)
+
+
+def report(answer: int) -> None:
     if answer:
         raise OverflowReported(
             "an int does not fit into 64 bits (or a NaN was to be rounded): run this program by"

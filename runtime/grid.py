@@ -26,6 +26,7 @@ from .cache import ObjectCache
 from .ends import Ends, Rule
 from .jit import code_of, linked
 from .layouts import STEP_TILE, Layout, flattened, layout_of, longest_first, permuted, widest
+from .scratch import aligned
 
 Progress = Callable[[int, int], None]
 
@@ -290,13 +291,6 @@ def _run(function: Any, jobs: Sequence[tuple[int, ...]], pool: ThreadPoolExecuto
         return
     for future in [pool.submit(function, *job) for job in jobs]:
         future.result()
-
-
-def aligned(size: int) -> NDArray[np.uint8]:
-    """Return uninitialised memory that begins at a cache line."""
-    raw = np.empty(size + 64, dtype=np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size]
 
 
 def packed_steps(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from ddc.backends.llvm.looking import MOST, Look, Looking
 from ddc.backends.llvm.machine import Cpu, binding, host, object_code, pipeline
 from ddc.backends.llvm.unit import Unit
-from ddc.backends.lowering import lower
-from ddc.ir import Module
+from ddc.backends.lowering import Kernel, lower
+from ddc.backends.lowering.nest import entry_dtype
+from ddc.ir import Affine, Function, Module, dims
 
-from .binding import Binding
+from .binding import Binding, Looked
 from .cache import ObjectCache
-from .drivers import ADVANCE, ROWS, with_drivers
+from .drivers import ADVANCE, BANDS, ROWS, with_drivers
 from .layouts import widest
+from .moves import range_of
 
 _COUNTER = itertools.count()
 _STATE: dict[str, Any] = {}
@@ -71,10 +77,65 @@ def compile_module(
     chosen = cpu or host()
     unit = Unit(kernel, single, wide=widest(chosen) == 512)
     kept = ObjectCache.standard() if cache else None
-    text, names = with_drivers(unit)
+    first = first_size(module)
+    text, names = with_drivers(unit, first)
     level = level_for(text)
     code = code_of(text, chosen, level, level > 1, kept)
     library = library_of(code, names)
     binding = Binding(module.entry, kernel, library[unit.symbol], library, single)
-    binding.drive(library[ROWS], library[ADVANCE] if ADVANCE in names else None)
+    advance, bands = (library[name] if name in names else None for name in (ADVANCE, BANDS))
+    binding.drive(library[ROWS], advance, bands, first)
+    binding.look = partial(compile_looking, module, cpu, cache, single)
     return binding
+
+
+def first_size(module: Module) -> str | None:
+    """Return the size that the first axis of all arrays is, None where there is none."""
+    entry = module.entry
+    firsts = {dims(p.type)[0] if dims(p.type) else None for p in (*entry.params, *entry.results)}
+    first = firsts.pop() if len(firsts) == 1 else None
+    found = [s.name for s in entry.sizes if first == Affine.symbol(s.name)]
+    return found[0] if found else None
+
+
+def compile_looking(
+    module: Module, cpu: Cpu | None = None, cache: bool = True, single: bool = False
+) -> Looked | None:
+    """Return the entry as a function that checks its inputs while it computes.
+
+    None where an input's entries do not go with the cells of the output.
+    """
+    kernel = lower(module)
+    looks = looks_of(module.entry, kernel)
+    if looks is None:
+        return None
+    chosen = cpu or host()
+    unit = Looking(kernel, looks, single, wide=widest(chosen) == 512)
+    text = unit.module()
+    kept = ObjectCache.standard() if cache else None
+    level = level_for(text)
+    address, library = linked(code_of(text, chosen, level, level > 1, kept), unit.symbol)
+    arguments: list[Any] = [ctypes.c_size_t] * len(kernel.sizes)
+    arguments += [ctypes.c_void_p] * (len(kernel.inputs) + len(kernel.outputs))
+    return Looked(ctypes.CFUNCTYPE(ctypes.c_int, *arguments)(address), library)
+
+
+def looks_of(function: Function, kernel: Kernel) -> list[Look] | None:
+    """Return how the inputs of a kernel can be looked at from cell to cell of its first output."""
+    if kernel.workspace or kernel.returned is not None or not function.results:
+        return None
+    if any(p.array is None for p in (*kernel.inputs, *kernel.outputs)):
+        return None
+    cells = dims(function.results[0].type)
+    found: list[Look] = []
+    for param, given in zip(function.params, kernel.inputs):
+        shape, array = dims(param.type), given.array
+        rest = shape[len(cells) :]
+        if shape[: len(cells)] != cells or array is None or not all(d.is_const for d in rest):
+            return None
+        count = math.prod(d.const for d in rest)
+        among = range_of(param, entry_dtype(array.type))
+        if among is None or not 1 <= count <= MOST:
+            return None
+        found.append(Look(array, count, *among))
+    return found

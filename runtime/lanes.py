@@ -8,6 +8,7 @@ same answer twice.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,6 +79,7 @@ class Lanes:
         self.lanes = lanes
         self.cpu = cpu
         self.store = ObjectCache.standard() if cache else None
+        self.one_at_a_time = threading.Lock()
         self.kernels: dict[str, tuple[Any, Any, Any]] = {}
         library = library_of(code_of(batch_driver(), cpu, 2, False, self.store), ("batch",))
         arguments = (*[ctypes.c_void_p] * 6, *[ctypes.c_int64] * 8)
@@ -95,12 +97,14 @@ class Lanes:
 
     def places(self, element: str) -> tuple[int, int]:
         """Return the addresses of `pack` and `unpack` for numbers of a type (see `element_of`)."""
-        if element not in self.kernels:
-            code = code_of(row_conversions(self.lanes, element), self.cpu, 2, False, self.store)
-            library = library_of(code, ("pack", "unpack"))
-            self.kernels[element] = library["pack"], library["unpack"], library
-        pack, unpack, _ = self.kernels[element]
-        return pack, unpack
+        with self.one_at_a_time:
+            if element not in self.kernels:
+                text = row_conversions(self.lanes, element)
+                code = code_of(text, self.cpu, 2, False, self.store)
+                library = library_of(code, ("pack", "unpack"))
+                self.kernels[element] = library["pack"], library["unpack"], library
+            pack, unpack, _ = self.kernels[element]
+            return pack, unpack
 
     def pack(self, rows: NDArray[Any], target: int, work: int) -> bool:
         """Pack a block of contiguous rows [rows, width] to vectors at an aligned address.

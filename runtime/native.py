@@ -25,8 +25,10 @@ from .binding import Binding, rectangular
 from .engine import function_of
 from .packing import LogicRows, PackedRows, is_binary
 from .rows import NotLogic, SingleKernel, has_exact_singles
+from .scratch import Scratch
 from .sequence import BatchKernel, SequenceKernel, adder, fits
 from .stepping import Stepper
+from .streams import Grids, Stream
 from .values import InputError, OverflowReported, entries
 
 LARGE = 1 << 20  # entries from which bad input is not looked at again by the Python function
@@ -185,7 +187,7 @@ class Runner:
             if count >= 0:
                 made = self.batches(arrays, count, threads, wanted, out, progress)
             else:
-                made = self._single(arrays, out)
+                made = self._single(arrays, wanted, out, threads)
         except OverflowReported:
             return self._exactly(inputs, arrays, count, wanted, out)
         except DdcError as error:
@@ -228,7 +230,13 @@ class Runner:
         counts = {len(a) for a, more in zip(arrays, extra) if more}
         return counts.pop() if len(counts) == 1 else None
 
-    def _single(self, arrays: Sequence[NDArray[Any]], out: Any) -> Sequence[Any] | None:
+    def _single(
+        self,
+        arrays: Sequence[NDArray[Any]],
+        wanted: Sequence[np.dtype[Any] | None],
+        out: Any,
+        threads: int,
+    ) -> Sequence[Any] | None:
         binding = self.binding
         assert binding is not None
         long = bool(self.ranks) and min(self.ranks) == 1 and len(arrays[0]) >= LONG_SEQUENCE
@@ -236,7 +244,18 @@ class Runner:
             made = self._sequence(arrays)
             if made is not None:
                 return made
+        grids = self.grids if arrays and arrays[0].nbytes >= batch.WORTH else None
+        if grids is not None and grids.takes(arrays[0]):
+            return [grids(arrays[0], wanted[0], out, threads)]
         return binding(arrays, out=out if isinstance(out, np.ndarray) else None)
+
+    @cached_property
+    def grids(self) -> Grids | None:
+        """What runs a program on one large grid, band by band; None for other programs."""
+        reach = self.stepper.reach
+        if reach is None or self.binding is None or not Stream.fits(self.binding):
+            return None
+        return Grids(self.binding, reach)
 
     def _sequence(self, arrays: Sequence[NDArray[Any]]) -> Sequence[Any] | None:
         """Return the answer for long sequences; None where the automaton is not for them."""
@@ -249,7 +268,7 @@ class Runner:
         if self.sequence is None:
             return None
         engine = batch.SequenceEngine(self.sequence, self.params)
-        found = engine.block([a[None] for a in arrays], 0, 1, batch.Scratch())
+        found = engine.block([a[None] for a in arrays], 0, 1, Scratch())
         return [part[0] for part in found]
 
     # ------------------------------------------------------------ Python

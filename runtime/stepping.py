@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +23,12 @@ from ddc.ir import OPS, Affine, DdcError, Module, dims, element, is_bit
 from ddc.ir.inputs import array_of
 from ddc.ir.ranges import accepts
 
-from .batch import Scratch, bits_of
+from .batch import bits_of
 from .binding import Binding, rectangular
 from .grid import NotBits, packed_steps
 from .results import check_out
+from .scratch import Scratch
+from .streams import Reach
 from .values import InputError, OverflowReported, entries
 
 if TYPE_CHECKING:
@@ -260,14 +261,6 @@ class Stepper:
     def reach(self) -> Reach | None:
         """How far the rule reads along the first axis, None where that is not known."""
         return reach_of(self.module)
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far a rule reads along the first axis, and whether it goes on at the other end."""
-
-    radius: int
-    wraps: bool
 
 
 def reach_of(module: Module) -> Reach | None:

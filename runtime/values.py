@@ -18,7 +18,10 @@ from ddc.ir import Category, DdcError, Int, Missing, Param, Real, element
 from ddc.ir.inputs import array_of
 from ddc.ir.types import int_bounds
 
+from .moves import taken
+
 BLOCK = 1 << 18  # entries that are looked at together
+LARGE = 1 << 14  # entries from which native code is worth its compilation
 
 
 class OverflowReported(DdcError):
@@ -39,6 +42,10 @@ def entries(
     type, `OverflowReported` for ints beyond 64 bits.
     """
     dtype = np.dtype(np.float32) if single and type_ == "f64" else entry_dtype(type_)
+    if array.size >= LARGE and array.flags.c_contiguous:
+        quickly = taken(param, array, dtype)
+        if quickly is not None:
+            return quickly
     if array.size <= BLOCK:
         return _block(param, array, type_, dtype, (first,), array.shape)
     whole = np.ascontiguousarray(array)

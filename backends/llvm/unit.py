@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddc.backends.c.names import identifier
-from ddc.backends.lowering.nest import Assign, For, Kernel, Let, Mut, Stmt
+from ddc.backends.lowering.nest import Assign, For, Kernel, Let, Mut, Stmt, Store
 
 from .expressions import FIRST_VARIANT, Expressions
 from .helpers import texts
@@ -126,6 +126,12 @@ class Unit(Expressions):
             )
         self.carve()
         self.block(kernel.body)
+        result = self.leave()
+        return f"{self.head(self.symbol, result, by_pointer)}\n{w.text()}\n}}"
+
+    def leave(self) -> str:
+        """Add the end of the function; return the type of its result."""
+        kernel, w = self.kernel, self.writer
         if not kernel.checked and kernel.returned is None:
             w.line("ret void")
         elif not kernel.checked:
@@ -139,8 +145,7 @@ class Unit(Expressions):
                     f"store {self.types[output.type]} {self.value(kernel.returned)}, ptr {place}"
                 )
             w.line(f"ret i32 {w.let(f'load i32, ptr {self.flag}')}")
-        result = "i32" if kernel.checked else self.result()
-        return f"{self.head(self.symbol, result, by_pointer)}\n{w.text()}\n}}"
+        return "i32" if kernel.checked else self.result()
 
     def carve(self) -> None:
         """Give each array its part of the workspace."""
@@ -207,11 +212,14 @@ class Unit(Expressions):
             elif isinstance(statement, Assign):
                 self.assign(statement.name, self.value(statement.value))
             else:
-                type_ = self.types[statement.array.type]
-                value = self.value(statement.value)
-                place = self.place(statement.array, statement.at)
-                width = self.width(statement.array.type)
-                self.writer.line(f"store {type_} {value}, ptr {place}, align {width}")
+                self.store(statement)
+
+    def store(self, statement: Store) -> None:
+        type_ = self.types[statement.array.type]
+        value = self.value(statement.value)
+        place = self.place(statement.array, statement.at)
+        width = self.width(statement.array.type)
+        self.writer.line(f"store {type_} {value}, ptr {place}, align {width}")
 
     def assign(self, name: str, value: str) -> None:
         address, type_ = self.muts[name]
