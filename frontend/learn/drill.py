@@ -86,10 +86,11 @@ class _Drill:
         """Return trainable layers (into x out), the first for centred and scaled inputs."""
         made: list[Any] = []
         for weight, bias in layers:
+            # As a file keeps them, so that training goes on alike from there.
+            weight, bias = (array.astype(np.float32).astype(np.float64) for array in (weight, bias))
             if first and not made:
                 inputs = slice(len(self.found.h0), None)
                 bias = bias + weight[:, inputs] @ self.mean
-                weight = weight.copy()
                 weight[:, inputs] *= self.spread
             arrays = (np.ascontiguousarray(a, dtype=np.float32) for a in (weight.T, bias))
             made.append(tuple(self.torch.from_numpy(a).requires_grad_() for a in arrays))
