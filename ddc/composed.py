@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ddc.ir import DdcError, Evidence, MismatchError, Module, claim, dims, element, levels
 from ddc.ir.equivalence import Counterexample
+from ddc.ir.equivalence.straight import straight
 from ddc.ir.exact import decide
 from ddc.ir.interpreter import run_batch
 from ddc.ir.sizes import instantiate
@@ -59,14 +60,14 @@ def composed(
 def by_parts(
     program: Module, network: Module, sizes: dict[str, int], context: Context
 ) -> tuple[Evidence, ...] | None:
-    """Return the evidence for straight-line code that equals the network part by part.
+    """Return the evidence for a program that equals the network part by part, loops written out.
 
     None where that is not shown; raises `MismatchError` where a part that differs gives an input,
     or a tested one does, on which the answers differ.
     """
     examples: list[NDArray[np.int64]] = []
     try:
-        parts, cases = cases_of_parts(instantiate(program, sizes), structure_of(network, context))
+        parts, cases = cases_of_parts(_straight(program, sizes), structure_of(network, context))
     except NotPartsError as error:
         examples = error.examples
     else:
@@ -77,6 +78,17 @@ def by_parts(
     tested = _tested(fixed, network, context)
     # More inputs, drawn evenly, are for networks that answer them soon.
     return (tested,) if _work(network) > QUICK else None
+
+
+def _straight(program: Module, sizes: dict[str, int]) -> Module:
+    """Return a program without loops, where it can be written so."""
+    fixed = instantiate(program, sizes)
+    if all(op.body is None for op in fixed.entry.body.ops):
+        return fixed
+    try:
+        return straight(fixed, {})
+    except DdcError:
+        return fixed
 
 
 def _shaped(network: Module, flat: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:

@@ -114,6 +114,16 @@ def test_verify_says_proved_or_gives_an_input(tmp_path: Path) -> None:
         verify_program(str(path), str(bad), Options())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_verify_proves_a_program_with_loops_by_parts(name: str, tmp_path: Path) -> None:
+    path = policy(tmp_path) if name == "policy" else kind(tmp_path, name)
+    program = ddc.compile(str(path))
+    assert any(op.body is not None for op in program.ir.entry.body.ops)
+    program.save(tmp_path / "rules.ddc")
+    (claim,) = verify_program(str(path), str(tmp_path / "rules.ddc"), Options())
+    assert (claim.kind, claim.method) == ("proved", "composed")
+
+
 def test_networks_of_different_tasks_are_no_sizes(tmp_path: Path) -> None:
     """A window has fewer results than inputs, a suffix as many: one line says so."""
     paths: list[Path] = []
