@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ddc.ir import Array, DdcError, OneHot, Type, dims, element, parse_params
+from ddc.ir import DdcError, OneHot, Type, dims, element, parse_params
+from ddc.ir.sizes import type_at
 
 from .records import quote
 
@@ -31,16 +32,10 @@ class Signature:
 
     def at(self, sizes: Mapping[str, int]) -> tuple[tuple[str, Type], ...]:
         """Return the inputs with numbers for the letters."""
-        return tuple((name, _at(type_, sizes)) for name, type_ in self.params)
+        return tuple((name, type_at(type_, sizes)) for name, type_ in self.params)
 
     def __str__(self) -> str:
         return ", ".join(f"{name}: {type_}" for name, type_ in self.params)
-
-
-def _at(type_: Type, sizes: Mapping[str, int]) -> Type:
-    if not isinstance(type_, Array):
-        return type_
-    return Array(type_.element, tuple(d.substitute(sizes) for d in type_.dims))
 
 
 def shape_of(type_: Type) -> tuple[int, ...]:

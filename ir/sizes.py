@@ -105,7 +105,7 @@ def specialise(
     types: dict[str, Type] = {}
     for name, type_ in generic.items():
         # A loop without iterations may leave no type for what is inside; the generic one will do.
-        types[name] = exact.get(name) or _type(type_, sizes)
+        types[name] = exact.get(name) or type_at(type_, sizes)
     return fixed, types
 
 
@@ -119,15 +119,16 @@ def at_sizes(function: Function, sizes: Mapping[str, int]) -> Function:
         return function.bare()
     return replace(
         function,
-        params=tuple(Param(p.name, _type(p.type, sizes)) for p in function.params),
-        results=tuple(Param(r.name, _type(r.type, sizes)) for r in function.results),
+        params=tuple(Param(p.name, type_at(p.type, sizes)) for p in function.params),
+        results=tuple(Param(r.name, type_at(r.type, sizes)) for r in function.results),
         body=_block(function.body, sizes),
         sizes=(),
         evidence=(),
     )
 
 
-def _type(type_: Type, sizes: Mapping[str, int]) -> Type:
+def type_at(type_: Type, sizes: Mapping[str, int]) -> Type:
+    """Return a type with numbers in place of sizes."""
     if not isinstance(type_, Array):
         return type_
     return Array(type_.element, tuple(d.substitute(sizes) for d in type_.dims))
@@ -145,7 +146,7 @@ def _op(op: Op, sizes: Mapping[str, int]) -> Op:
         loops=tuple(
             Loop(v.var, v.low.substitute(sizes), v.high.substitute(sizes)) for v in op.loops
         ),
-        states=tuple(State(s.name, _type(s.type, sizes), s.init) for s in op.states),
+        states=tuple(State(s.name, type_at(s.type, sizes), s.init) for s in op.states),
         body=None if op.body is None else _block(op.body, sizes),
     )
 
