@@ -31,7 +31,8 @@ BLOCK = 1 << 14
 KEPT = 1 << 15  # hard sequences
 HARD = 0.12  # how far an output is from its integer in a sequence that is kept
 FREE = 0.1  # an error that costs nothing
-SLOWER = 0.2  # of the rate of the first training
+PASSES = 4
+SLOWER = 0.2  # of the rate of the first training; each pass takes half of the one before
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,21 @@ def drilled(
     rule: Rule | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Recurrent:
-    """Return the network after `recipe.drill` more steps, or as it was where they did not help.
+    """Return the network after passes of `recipe.drill` more steps; none that does not help counts.
 
-    Deterministic for a recipe on one machine. `rule` labels words that the source did not draw; without
-    it the words of the source have to do.
+    Passes end where neither `recipe.checked` fresh sequences nor a wide search show a mistake. `rule` labels
+    words that the source did not draw; without it the words of the source have to do. Deterministic for a
+    recipe on one machine.
     """
     import torch
 
-    return _Drill(torch, found, source, recipe, rule).run(progress)
+    for number in range(PASSES):
+        slower = recipe.rate * SLOWER / 2**number
+        own = replace(recipe, seed=recipe.seed + number, rate=slower)
+        found, wrong = _Drill(torch, found, source, own, rule).run(progress)
+        if not wrong:
+            break
+    return found
 
 
 class _Drill:
@@ -221,13 +229,13 @@ class _Drill:
 
     # ------------------------------------------------------------ training
 
-    def run(self, progress: Callable[[str, float], None] | None) -> Recurrent:
-        """Train, search in between, return the better of the first and the last."""
+    def run(self, progress: Callable[[str, float], None] | None) -> tuple[Recurrent, int]:
+        """Train, search in between, return the better of the first and the last, and how many are wrong."""
         torch, recipe, steps = self.torch, self.recipe, self.recipe.drill
         before, right, safe = self._examined()
         first = replace(self.found, right=right, safe=safe, checked=recipe.checked)
         if not before[0] and before[1] < SAFE:
-            return first
+            return first, 0
         weights = [tensor for pair in (*self.f, *self.g) for tensor in pair]
         optimiser = torch.optim.Adam(weights, lr=recipe.rate, betas=(0.9, 0.99))
         for step in range(1, steps + 1):
@@ -240,14 +248,13 @@ class _Drill:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             for group in optimiser.param_groups:
-                group["lr"] = SLOWER * recipe.rate * _schedule(step / steps)
+                group["lr"] = recipe.rate * _schedule(step / steps)
             optimiser.step()
         after, right, safe = self._examined()
         if after >= before:
-            return first
-        return replace(
-            self.trained(first.steps + steps), right=right, safe=safe, checked=recipe.checked
-        )
+            return first, before[0]
+        last = self.trained(first.steps + steps)
+        return replace(last, right=right, safe=safe, checked=recipe.checked), after[0]
 
     def _batch(self) -> tuple[Ints, Ints]:
         """Return sequences, up to half of them hard ones."""
