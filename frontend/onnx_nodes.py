@@ -100,6 +100,7 @@ _CONSTANT_ATTRIBUTES = ("value", "value_float", "value_floats", "value_int", "va
 
 
 def array_of(tensor: Any) -> np.ndarray:
+    """Return the entries of a tensor; raise `DdcError` for one that is too large or malformed."""
     import onnx
 
     count = 1

@@ -206,6 +206,7 @@ class Slice:
 
 
 def slice_of(node: Node) -> Slice:
+    """Return what a Slice node takes: one axis, one run, in steps of 1."""
     runs = [node.integers(i, name) for i, name in ((1, "starts"), (2, "ends"), (3, "axes"))]
     steps = node.optional(4)
     stepped = steps is not None and not bool((steps == 1).all())

@@ -39,6 +39,7 @@ def cast(values: Values, dtype: np.dtype[Any]) -> Values:
 
 
 def object_array(shape: tuple[int, ...], items: Sequence[Any]) -> Values:
+    """Return Python objects as an array, sequences among them left whole."""
     out = np.empty(len(items), dtype=object)
     out[:] = items
     return out.reshape(shape)
@@ -110,6 +111,7 @@ def spread(trips: Values, limit: int) -> Iterator[tuple[Values, Values]]:
 
 
 def rank(dtype: np.dtype[Any]) -> int:
+    """Return the place of a dtype in promotion: int64, Python's ints, float64."""
     return {"i": 0, "O": 1, "f": 2}[dtype.kind]
 
 
@@ -121,11 +123,13 @@ def is_nan(values: Values) -> Values:
 
 
 def reduceat(combine: Any, values: Values, starts: Values) -> Values:
+    """Return a ufunc folded over the runs that begin at `starts`, none of them empty."""
     result: Values = combine.reduceat(values, starts) if len(starts) else values[:0]
     return result
 
 
 def same_dtype(values: Sequence[Values], dtype: np.dtype[Any]) -> list[Values]:
+    """Return the values in one dtype."""
     return [cast(v, dtype) for v in values]
 
 

@@ -60,6 +60,8 @@ class _Edge:
 
 
 class Ties:
+    """Sizes that must agree because one array has both, and sizes that a number pins."""
+
     def __init__(
         self,
         function: Function,

@@ -340,6 +340,7 @@ class Arrays(Plain):
 
 
 def hull(spans: Sequence[Range]) -> Range:
+    """Return the range around ranges; None stands for an end that is not known."""
     lows = [s[0] for s in spans]
     highs = [s[1] for s in spans]
     return (

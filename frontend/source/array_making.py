@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def whole(trace: Trace, value: Value) -> int:
+    """Return a size or axis, which may not depend on the input."""
     return trace.whole(value, "a size or axis")
 
 
@@ -35,6 +36,7 @@ def _shape(trace: Trace, value: Value) -> tuple[int, ...]:
 
 
 def named_dtype(trace: Trace, value: Value, default: Dtype | None) -> Dtype | None:
+    """Return the dtype that an argument names, `default` for None."""
     return default if value is None else dtype_of(trace, value)
 
 
@@ -131,6 +133,7 @@ def _indices(trace: Trace, dimensions: Value) -> Value:
 
 
 def grid(trace: Trace, place: Value, dense: bool) -> Value:
+    """Return np.mgrid (dense) or np.ogrid of slices."""
     parts = place if isinstance(place, tuple) else (place,)
     axes: list[Any] = []
     for part in parts:
@@ -188,6 +191,7 @@ def _moving(function: Callable[..., Any], **kinds: str) -> Callable[..., Value]:
 
 
 def option(trace: Trace, value: Value) -> Any:
+    """Return an argument that numpy itself reads, such as an axis or several."""
     if value is None or isinstance(value, (int, str, slice)):
         return value
     return wholes(trace, value) if not isinstance(value, float) else value
@@ -201,6 +205,7 @@ def _reshape(trace: Trace, value: Value, *shape: Value, **named: Value) -> Value
 
 
 def transpose(trace: Trace, value: Value, *axes: Value) -> Value:
+    """Return an array with its axes in another order, reversed by default."""
     given = as_array(trace, value)
     order = tuple(s for part in axes if part is not None for s in wholes(trace, part))
     return new_array(moved(trace, np.transpose, given.data, order or None), given.dtype, given)

@@ -218,6 +218,7 @@ def _unbounded(bounds: tuple[int | None, int | None]) -> Span:
 
 
 def declared_span(scalar: Scalar) -> Span:
+    """Return the lowest and the highest value of a declared type."""
     bounds = int_bounds(scalar)
     if bounds is not None:
         return _unbounded(bounds)

@@ -349,7 +349,7 @@ def _argmax(lowering: _Lowering, op: Op) -> Choice:
 
 
 def _sum(lowering: _Lowering, op: Op, signs: Sequence[int]) -> Frame:
-    """A sum of values and constants, each with its sign."""
+    """Lower a sum of values and constants, each with its sign."""
     frames = [
         (sign, lowering.frame(op, i))
         for i, (sign, operand) in enumerate(zip(signs, op.operands))
@@ -389,7 +389,7 @@ def _neg(lowering: _Lowering, op: Op) -> Frame:
 
 
 def _mul(lowering: _Lowering, op: Op) -> Frame:
-    """A product of one value and constants."""
+    """Lower a product of one value and constants."""
     variable = [i for i, operand in enumerate(op.operands) if isinstance(operand, str)]
     if len(variable) != 1:
         raise lowering.fail(op, "of several values is not supported")
@@ -409,7 +409,7 @@ def _mul(lowering: _Lowering, op: Op) -> Frame:
 
 
 def _compare(lowering: _Lowering, op: Op) -> Frame:
-    """A comparison of a value with a literal, of two values, or with a constant array."""
+    """Lower a comparison of a value with a literal, of two values, or with a constant array."""
     outcomes = COMPARISONS[op.code]
     literals = [i for i, operand in enumerate(op.operands) if isinstance(operand, (int, Fraction))]
     if len(literals) != 1:

@@ -82,6 +82,7 @@ class UnitValues:
 
 
 def weights_of(units: Units, unit: int) -> tuple[dict[int, int], int]:
+    """Return the weights of one unit by column, and its bias."""
     part = slice(int(units.starts[unit]), int(units.starts[unit + 1]))
     entries = dict(zip(units.columns[part].tolist(), units.weights[part].tolist()))
     return entries, int(units.bias[unit])

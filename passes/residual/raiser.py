@@ -93,7 +93,7 @@ class _Scan:
         return self.machine.stable and (not spelt or len(self.machine.apart) >= SPELT)
 
     def rank(self, cost: int) -> tuple[bool, int, int]:
-        """What is better is less: what holds at every size, small letters, short programs."""
+        """Return a key that is less for what is better: every size, small letters, short programs."""
         return not self.stable, len(self.layout.letters), cost
 
 
