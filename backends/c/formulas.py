@@ -10,14 +10,18 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-LETTERS = "abc"
-COLUMNS = (0xF0, 0xCC, 0xAA)  # the bits of a table where a, b and c hold
-SHORT = 2  # operations of a formula that stands in place
-NAMES = {0x96: "parity", 0xE8: "majority"}
-FORMULAS = {0xE8: "(a & b) | (c & (a ^ b))"}  # a ^ b is there where the parity is wanted too
-ALL = 0xFF
+from ddc.backends.lowering.formulas import (
+    MAJORITY,
+    PARITY,
+    Formula,
+    formula_of,
+    whole_table,
+)
 
-Tree = str | tuple[str, int, int]  # a letter, perhaps complemented, or the tables of two operands
+LETTERS = "abc"
+SYMBOLS = {"and": "&", "or": "|", "xor": "^"}
+SHORT = 2  # operations of a formula that stands in place
+NAMES = {PARITY: "parity", MAJORITY: "majority"}
 
 LOOKUP = """\
 /* Functions of three bits in every lane. Entry 4a + 2b + c of a table is the value at a, b, c. */
@@ -31,43 +35,20 @@ LOOKUP = """\
 """
 
 
-@lru_cache(maxsize=1)
-def _trees() -> dict[int, tuple[int, int, Tree]]:
-    """Return for each table its number of operations and of complements, and a smallest tree."""
-    found: dict[int, tuple[int, int, Tree]] = {}
-    for letter, column in zip(LETTERS, COLUMNS):
-        found |= {column: (0, 0, letter), column ^ ALL: (0, 1, f"~{letter}")}
-    while len(found) < ALL - 1:
-        size = 1 + max(tree[0] for tree in found.values())
-        made: dict[int, tuple[int, int, Tree]] = {}
-        for (f, left), (g, right) in itertools.combinations(found.items(), 2):
-            if left[0] + right[0] != size - 1:
-                continue
-            for symbol, table in (("&", f & g), ("|", f | g), ("^", f ^ g)):
-                flips = left[1] + right[1]
-                if table in (0, ALL) or table in found:
-                    continue
-                if table not in made or flips < made[table][1]:
-                    made[table] = (size, flips, (symbol, f, g))
-        found |= made
-    return found
-
-
 @lru_cache(maxsize=256)
 def formula(table: int) -> str:
     """Return a function of `a`, `b` and `c` that is not constant, with the fewest operations."""
-    if table in FORMULAS:
-        return FORMULAS[table]
-    tree = _trees()[table][2]
-    if isinstance(tree, str):
-        return tree
-    symbol, *operands = tree
+    return _text(formula_of(table))
+
+
+def _text(tree: Formula) -> str:
+    if tree.left is None or tree.right is None:
+        return "~" * tree.flips + LETTERS[tree.place]
     parts: list[str] = []
-    for operand in operands:
-        inner, text = _trees()[operand][2], formula(operand)
-        alone = isinstance(inner, str) or inner[0] == symbol
-        parts.append(text if alone else f"({text})")
-    return f" {symbol} ".join(parts)
+    for operand in (tree.left, tree.right):
+        alone = operand.symbol in ("", tree.symbol)
+        parts.append(_text(operand) if alone else f"({_text(operand)})")
+    return f" {SYMBOLS[tree.symbol]} ".join(parts)
 
 
 class Functions:
@@ -80,9 +61,8 @@ class Functions:
         """Return the value of a look-up; the first operand is the highest digit of an index."""
         if not reads:
             return "~(Lanes){0}" if table[0] else "(Lanes){0}"
-        spread = ALL >> (8 - (8 >> len(reads)))
-        whole = sum(spread * entry << k * (8 >> len(reads)) for k, entry in enumerate(table))
-        if len(reads) < 3 or _trees()[whole][0] <= SHORT:
+        whole = whole_table(table)
+        if len(reads) < 3 or formula_of(whole).size <= SHORT:
             names = dict(zip(LETTERS, reads))
             return re.sub("[abc]", lambda letter: names[letter[0]], formula(whole))
         order, whole = min(

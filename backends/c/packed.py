@@ -8,7 +8,7 @@ processor's; the same code with words of 64 bits is portable C11.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ddc.backends.lowering.logic import cone
 from ddc.backends.lowering.luts import Recipe, recipe
@@ -200,34 +200,23 @@ class _Row:
         self.functions = functions
         used = [shared.structures[k] for k, _ in (*shared.first, *shared.body)]
         self.rows = sorted({row for row in used if isinstance(row, int)})
-        self._names: dict[int, str] = {}
-        self._cells: dict[Value, str] = {}
-        for k, shift in shared.body:
-            if isinstance(shared.structures[k], int):
-                self._cells[k, shift] = f"cell{len(self._cells)}"
-            else:
-                self._names.setdefault(k, f"t{len(self._names)}")
-
-    def _before(self, value: Value) -> int:
-        """Return how many columns before this one a value was computed."""
-        k, shift = value
-        return self.plan.carried[k][1] - shift if k in self.plan.carried else 0
-
-    def _name(self, value: Value) -> str:
-        if value in self._cells:
-            return self._cells[value]
-        before = self._before(value)
-        return self._names[value[0]] + (f"_{before}" if before else "")
+        cells = [v for v in shared.body if isinstance(shared.structures[v[0]], int)]
+        looks = [v for v in shared.body if isinstance(shared.structures[v[0]], Look)]
+        self._names = {value: f"cell{number}" for number, value in enumerate(cells)}
+        self._names |= {value: f"t{number}" for number, value in enumerate(looks)}
+        for (k, newest), oldest in shared.carried.items():
+            for shift in range(oldest, newest):
+                self._names[k, shift] = f"{self._names[k, newest]}_{newest - shift}"
 
     def _cell(self, value: Value, column: str) -> str | None:
         """Return a cell of the source, None where the value is none."""
         row = self.plan.structures[value[0]]
         return f"row{self.rows.index(row)}[{column}]" if isinstance(row, int) else None
 
-    def _look(self, value: Value, name: Callable[[Value], str]) -> str:
+    def _look(self, value: Value, names: Mapping[Value, str]) -> str:
         look = self.plan.structures[value[0]]
         assert isinstance(look, Look)
-        return self.functions.call(look.table, [name(read) for read in reads_of(look, value[1])])
+        return self.functions.call(look.table, [names[read] for read in reads_of(look, value[1])])
 
     def first(self) -> list[str]:
         """Return statements for what the first windows of rows share with those before them."""
@@ -238,9 +227,9 @@ class _Row:
             if cell is not None:
                 names[value] = cell
                 continue
-            kept = self._before(value) > 0
-            names[value] = self._name(value) if kept else f"early{number}"
-            text = self._look(value, names.__getitem__)
+            kept = value in self.plan.kept
+            names[value] = self._names[value] if kept else f"early{number}"
+            text = self._look(value, names)
             lines.append(f"{'' if kept else 'const '}Lanes {names[value]} = {text};")
         return lines
 
@@ -251,21 +240,19 @@ class _Row:
         read = {r for k, shift in self.plan.body for r in reads_of(structures[k], shift)}
         texts: dict[Value, str] = {}
         for value in self.plan.body:
-            text = self._cell(value, _shifted("x", value[1])) or self._look(value, self._name)
-            if value in outputs and value not in read and value[0] not in self.plan.carried:
+            text = self._cell(value, _shifted("x", value[1])) or self._look(value, self._names)
+            if value in outputs and value not in read and value not in self.plan.carried:
                 texts[value] = text
             else:
-                lines.append(f"const Lanes {self._name(value)} = {text};")
-        made = [texts[value] if value in texts else self._name(value) for value in outputs]
+                lines.append(f"const Lanes {self._names[value]} = {text};")
+        made = [texts.get(value) or self._names[value] for value in outputs]
         return [*lines, *(f"out{k}[x] = {text};" for k, text in enumerate(made))]
 
     def moves(self) -> list[str]:
         """Return statements that make this column's values the last one's."""
-        lines: list[str] = []
-        for k, (low, high) in self.plan.carried.items():
-            names = [self._name((k, shift)) for shift in range(low, high + 1)]
-            lines += [f"{older} = {newer};" for older, newer in zip(names, names[1:])]
-        return lines
+        return [
+            f"{self._names[k, shift]} = {self._names[k, shift + 1]};" for k, shift in self.plan.kept
+        ]
 
 
 # ---------------------------------------------------------------- rows of bits: columns of vectors

@@ -50,7 +50,7 @@ def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
             if lanes == 512:
                 known: dict[object, str] = {}
                 values = [
-                    emit_recipe(w, recipe(gates, s, cone(gates, [s])), registers, known)
+                    emit_recipe(w, lanes, recipe(gates, s, cone(gates, [s])), registers, known)
                     for s in (*nexts, *made)
                 ]
             else:

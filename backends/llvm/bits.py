@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ddc.backends.lowering.formulas import Formula, formula_of, whole_table
 from ddc.backends.lowering.logic import cone
 from ddc.backends.lowering.luts import Recipe
 from ddc.ir.equivalence.gates import Gates
@@ -56,29 +57,67 @@ def emit_gates(
 
 
 def emit_recipe(
-    writer: Writer, steps: Recipe, variables: Mapping[int, str], known: dict[object, str]
+    writer: Writer,
+    lanes: int,
+    steps: Recipe,
+    variables: Mapping[int, str],
+    known: dict[object, str],
 ) -> str:
-    """Add the look-ups of a rule on vectors of 512 bits, for AVX-512; return the result.
+    """Add the look-ups of a rule; return the result.
 
-    `known` holds look-ups that are there already, so that rules side by side share them.
+    `known` holds what is there already, so that rules side by side share it.
     """
-    type_ = vector_type(512)
     registers: dict[object, str] = {("variable", k): r for k, r in variables.items()}
     for step in steps.steps:
         reads = [registers[name] for name in step.reads]
-        if not reads:
-            registers[step.name] = all_ones(512) if step.table[0] else "zeroinitializer"
-            continue
-        width = len(reads)
-        table = sum(step.table[k >> (3 - width)] << k for k in range(8))
-        reads += [reads[0]] * (3 - width)
-        key = (table, *reads)
-        if key not in known:
-            shown = ", ".join(f"{type_} {r}" for r in reads)
-            text = f"call {type_} @llvm.x86.avx512.pternlog.q.512({shown}, i32 {table})"
-            known[key] = writer.let(text, "lut")
-        registers[step.name] = known[key]
+        registers[step.name] = emit_look(writer, lanes, step.table, reads, known)
     return registers[steps.result]
 
 
-__all__ = ["TERNARY", "all_ones", "emit_gates", "emit_recipe", "vector_type"]
+def emit_look(
+    writer: Writer, lanes: int, table: Sequence[int], reads: Sequence[str], known: dict[object, str]
+) -> str:
+    """Add a look-up of up to three vectors, the first one being the highest digit of an index.
+
+    Vectors of 512 bits are for AVX-512, where it is one instruction; elsewhere it is and, or and
+    xor. `known` holds what is there already.
+    """
+    if not any(table) or all(table):
+        return all_ones(lanes) if table[0] else "zeroinitializer" if lanes > 64 else "0"
+    whole, type_ = whole_table(table), vector_type(lanes)
+    if lanes != 512:
+        return _emit_formula(writer, type_, all_ones(lanes), formula_of(whole), reads, known)
+    operands = [*reads, *[reads[0]] * (3 - len(reads))]
+    key = (whole, *operands)
+    if key not in known:
+        shown = ", ".join(f"{type_} {r}" for r in operands)
+        text = f"call {type_} @llvm.x86.avx512.pternlog.q.512({shown}, i32 {whole})"
+        known[key] = writer.let(text, "lut")
+    return known[key]
+
+
+def _emit_formula(
+    writer: Writer,
+    type_: str,
+    ones: str,
+    formula: Formula,
+    reads: Sequence[str],
+    known: dict[object, str],
+) -> str:
+    """Add the operations of a formula, of which there are at most four."""
+    operation = ("xor", reads[formula.place], ones)
+    if formula.left is not None and formula.right is not None:
+        a, b = (
+            _emit_formula(writer, type_, ones, part, reads, known)
+            for part in (formula.left, formula.right)
+        )
+        operation = (formula.symbol, a, b)
+    elif not formula.flips:
+        return reads[formula.place]
+    if operation not in known:
+        symbol, a, b = operation
+        known[operation] = writer.let(f"{symbol} {type_} {a}, {b}", symbol)
+    return known[operation]
+
+
+__all__ = ["TERNARY", "all_ones", "emit_gates", "emit_look", "emit_recipe", "vector_type"]

@@ -51,7 +51,7 @@ def columns_kernel(
             registers[number] = w.let(f"load {type_}, ptr {place}, align {lanes // 8}", "x")
         if lanes == 512:
             known: dict[object, str] = {}
-            values = [emit_recipe(w, _recipe(gates, s), registers, known) for s in outputs]
+            values = [emit_recipe(w, lanes, _recipe(gates, s), registers, known) for s in outputs]
         else:
             values = emit_gates(w, gates, outputs, registers, lanes)
         for value, (base, width) in zip(values, targets):

@@ -17,10 +17,11 @@ from functools import lru_cache
 
 from ddc.backends.lowering.logic import cone
 from ddc.backends.lowering.luts import Recipe, recipe
+from ddc.backends.lowering.sharing import Plan, Value, plan, reads_of
 from ddc.backends.lowering.stencil import Offset, Stencil
 from ddc.ir.equivalence.gates import Gates
 
-from .bits import TERNARY, emit_gates, emit_recipe
+from .bits import TERNARY, emit_gates, emit_look, emit_recipe
 from .text import Writer
 from .transposition import ONE_IN_BYTES, Vectors, transpose
 
@@ -104,32 +105,16 @@ def rule_recipe(stencil: Stencil) -> Recipe:
 
 
 def _rule(w: Writer, stencil: Stencil, cells: dict[Offset, str], lanes: int) -> str:
-    return _rules(w, stencil, [cells], lanes)[0]
-
-
-def _rules(
-    w: Writer, stencil: Stencil, places: Sequence[dict[Offset, str]], lanes: int
-) -> list[str]:
-    """Return the rule's results at several places, which share what they have in common.
+    """Return the rule's result, given its cells.
 
     Vectors of 512 bits are for AVX-512, where any function of three bits is one instruction.
     """
+    registers = {k: cells[o] for k, o in enumerate(stencil.offsets)}
     if lanes == 512:
-        known: dict[object, str] = {}
-        steps = rule_recipe(stencil)
-        return [
-            emit_recipe(w, steps, {k: cells[o] for k, o in enumerate(stencil.offsets)}, known)
-            for cells in places
-        ]
+        return emit_recipe(w, lanes, rule_recipe(stencil), registers, {})
     gates = Gates()
-    numbers: dict[str, int] = {}
-    outputs: list[int] = []
-    for cells in places:
-        signals = {
-            o: gates.variable(numbers.setdefault(cells[o], len(numbers))) for o in stencil.offsets
-        }
-        outputs.append(stencil.output(gates, signals))
-    return emit_gates(w, gates, outputs, {n: r for r, n in numbers.items()}, lanes)
+    output = stencil.output(gates, {o: gates.variable(k) for k, o in enumerate(stencil.offsets)})
+    return emit_gates(w, gates, [output], registers, lanes)[0]
 
 
 # ---------------------------------------------------------------- two axes: rows that share sums
@@ -139,16 +124,17 @@ def rows_at_once(packed: Packed, stencil: Stencil, name: str) -> str:
     """Return `name(source, target, from, to, rows, columns)`: one step of a block of cells.
 
     `from` and `to` are the strides of source and target; several rows are made at once, so that
-    what their windows have in common is computed once.
+    what their windows have in common is computed once. What a window has in common with the one
+    before it stays in registers.
     """
     v = Vectors(packed.lanes, PARAMETERS)
     w = v.w
     groups = w.let(f"sdiv i64 %rows, {packed.rows}")
     whole = w.let(f"mul nsw i64 {groups}, {packed.rows}")
     with w.loop("0", whole, "row", step=str(packed.rows)) as row:
-        _row_group(v, stencil, row.var, packed.rows)
+        _row_group(v, plan(stencil, packed.rows), row.var)
     with w.loop(whole, "%rows", "row") as row:
-        _row_group(v, stencil, row.var, 1)
+        _row_group(v, plan(stencil, 1), row.var)
     names = (
         "ptr %source",
         "ptr noalias %target",
@@ -161,11 +147,12 @@ def rows_at_once(packed: Packed, stencil: Stencil, name: str) -> str:
     return text.replace("define void", "define internal void", 1)
 
 
-def _row_group(v: Vectors, stencil: Stencil, row: str, count: int) -> None:
+def _row_group(v: Vectors, shared: Plan, row: str) -> None:
+    """Add the loop that makes some rows of cells, from left to right."""
     w = v.w
-    wanted = sorted({(o[0] + k, o[1]) for o in stencil.offsets for k in range(count)})
+    used = [shared.structures[k] for k, _ in (*shared.first, *shared.body)]
     starts: dict[int, str] = {}
-    for r in sorted({o[0] for o in wanted}):
+    for r in sorted({row for row in used if isinstance(row, int)}):
         place = w.let(f"mul nsw i64 {v.add(row, r)}, %from")
         starts[r] = w.let(f"getelementptr inbounds {v.type}, ptr %source, i64 {place}", "line")
     targets = [
@@ -174,14 +161,29 @@ def _row_group(v: Vectors, stencil: Stencil, row: str, count: int) -> None:
             f"{w.let(f'mul nsw i64 {v.add(row, k)}, %to')}",
             "line",
         )
-        for k in range(count)
+        for k in range(len(shared.outputs))
     ]
-    with w.loop("0", "%columns", "x") as x:
-        cells = {o: v.load(starts[o[0]], v.add(x.var, o[1])) for o in wanted}
-        places = [{o: cells[(o[0] + k, o[1])] for o in stencil.offsets} for k in range(count)]
-        made = _rules(w, stencil, places, v.lanes)
-        for out, line in zip(made, targets):
-            v.store(out, line, x.var)
+
+    def compute(values: Sequence[Value], known: dict[Value, str], column: str | None) -> None:
+        done: dict[object, str] = {}
+        for value in values:
+            structure = shared.structures[value[0]]
+            if isinstance(structure, int):
+                index = str(value[1]) if column is None else v.add(column, value[1])
+                known[value] = v.load(starts[structure], index)
+            else:
+                reads = [known[read] for read in reads_of(structure, value[1])]
+                known[value] = emit_look(w, v.lanes, structure.table, reads, done)
+
+    first: dict[Value, str] = {}
+    compute(shared.first, first, None)
+    carried = [(v.type, first[value], "kept") for value in shared.kept]
+    with w.loop("0", "%columns", "x", carried=carried) as x:
+        known = dict(zip(shared.kept, x.values))
+        compute(shared.body, known, x.var)
+        for out, line in zip(shared.outputs, targets):
+            v.store(known[out], line, x.var)
+        x.nexts = [known[k, shift + 1] for k, shift in shared.kept]
 
 
 def tiles(packed: Packed, stencil: Stencil, name: str, step: str, width: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 Entry = int | None  # None: does not matter
 Table = tuple[Entry, ...]  # the first input is the highest digit
@@ -77,10 +78,8 @@ def support(table: Table, names: tuple[Hashable, ...]) -> tuple[Table, tuple[Has
 
 
 def _cofactors(table: Table, count: int, place: int) -> tuple[Table, Table]:
-    step = 1 << (count - 1 - place)
-    low = tuple(e for k, e in enumerate(table) if not k & step)
-    high = tuple(e for k, e in enumerate(table) if k & step)
-    return low, high
+    low, high = (map(table.__getitem__, places) for places in _arranged(count, (place,)))
+    return tuple(low), tuple(high)
 
 
 def _merged(
@@ -89,12 +88,7 @@ def _merged(
     """Return the ways to replace three inputs by one or two look-ups of them."""
     count = len(names)
     free = [k for k in range(count) if k not in bound]
-    columns = [
-        tuple(
-            table[_index(count, bound, b) | _index(count, free, f)] for f in range(1 << len(free))
-        )
-        for b in range(8)
-    ]
+    columns = [tuple(map(table.__getitem__, places)) for places in _arranged(count, bound)]
     classes, merged = _classes(columns)
     if len(merged) > 4:
         return []
@@ -112,6 +106,16 @@ def _merged(
                 rest[code << len(free) | f] = entry
         made.append((steps, tuple(rest), (*labels, *left)))
     return made
+
+
+@lru_cache(maxsize=256)
+def _arranged(count: int, bound: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return for each value of some inputs the entries' places, in order of the other inputs."""
+    free = [k for k in range(count) if k not in bound]
+    others = [_index(count, free, f) for f in range(1 << len(free))]
+    return tuple(
+        tuple(_index(count, bound, b) | other for other in others) for b in range(1 << len(bound))
+    )
 
 
 def _index(count: int, places: Sequence[int], digits: int) -> int:

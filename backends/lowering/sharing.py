@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ddc.ir.equivalence.gates import Gates, Planes
@@ -20,6 +20,7 @@ from .luts import Recipe, recipe
 from .stencil import Stencil
 
 MOST_CARRIED = 16  # values of earlier columns that stay in registers
+LARGEST_GAP = 2  # columns between values of which the older is kept, not computed anew
 
 Value = tuple[int, int]  # a structure and the column of its last cell, relative to the cell made
 
@@ -34,24 +35,25 @@ class Look:
 
 @dataclass(frozen=True)
 class Plan:
-    """How `rows` rows are made from left to right.
+    """How some rows are made from left to right.
 
     `structures[k]` is a look-up, its reads relative to its own shift, or a number: the row of a cell.
-    Of a structure in `carried` the values at shifts `low` to `high - 1` are those of the columns
-    before: `first` computes them at the beginning of a row. `body` makes one cell of each row,
-    operands first, and `outputs` are the results.
+    `carried` gives for the newest values of some structures the shift of the oldest one of the same
+    structure that is still wanted: those between were computed for the columns before, and for the
+    first column they are in `first`. `body` makes one cell of each row, operands first, and
+    `outputs` are the results.
     """
 
     structures: tuple[Look | int, ...]
-    carried: dict[int, tuple[int, int]]
+    carried: dict[Value, int]
     first: tuple[Value, ...]
     body: tuple[Value, ...]
     outputs: tuple[Value, ...]
 
     @property
-    def moves(self) -> int:
-        """How many values stay from one column to the next."""
-        return sum(high - low for low, high in self.carried.values())
+    def kept(self) -> tuple[Value, ...]:
+        """The values that stay for the next column: each is one column older then."""
+        return tuple((k, s) for (k, new), old in self.carried.items() for s in range(old, new))
 
     @property
     def work(self) -> int:
@@ -130,12 +132,12 @@ def normal(rule: Recipe) -> Recipe:
 def plan(stencil: Stencil, rows: int) -> Plan:
     """Return how a rule on two axes makes some rows at once, with as few look-ups as are known."""
     plans = [
-        _plan(stencil, order, rows, carrying)
+        _plan(stencil, rule_recipe(stencil, order), rows, carrying)
         for order in _orders(stencil)
         for carrying in (True, False)
     ]
-    fit = [made for made in plans if made.moves <= MOST_CARRIED]
-    return min(fit, key=lambda made: (made.work, made.moves))
+    fit = [made for made in plans if len(made.kept) <= MOST_CARRIED]
+    return min(fit, key=lambda made: (made.work, len(made.kept)))
 
 
 def _orders(stencil: Stencil) -> list[tuple[int, ...]]:
@@ -170,8 +172,8 @@ class _Structures:
         return self.value(Look(tuple(entries), relative), shift)
 
 
-def _plan(stencil: Stencil, order: tuple[int, ...], rows: int, carrying: bool) -> Plan:
-    structures, steps = _Structures(), rule_recipe(stencil, order)
+def _plan(stencil: Stencil, steps: Recipe, rows: int, carrying: bool) -> Plan:
+    structures = _Structures()
     outputs: list[Value] = []
     for row in range(rows):
         known: dict[object, Value] = {
@@ -182,34 +184,38 @@ def _plan(stencil: Stencil, order: tuple[int, ...], rows: int, carrying: bool) -
             known[step.name] = structures.look(step.table, [known[name] for name in step.reads])
         outputs.append(known[steps.result])
     kept = tuple(structures.kept)
-    shifts: dict[int, list[int]] = {}
-    for k, shift in _needed(kept, outputs, {}):
-        shifts.setdefault(k, []).append(shift)
-    carried = {
-        k: (min(found), max(found))
-        for k, found in shifts.items()
-        if carrying and isinstance(kept[k], Look) and len(found) > 1
-    }
+    carried = _runs(kept, _needed(kept, outputs, {})) if carrying else {}
     body = _needed(kept, outputs, carried)
-    carried = {k: ends for k, ends in carried.items() if (k, ends[1]) in set(body)}
-    before = [(k, shift) for k, (low, high) in carried.items() for shift in range(low, high)]
-    first = _needed(kept, before, {})
-    return Plan(kept, carried, tuple(first), tuple(body), tuple(outputs))
+    carried = {newest: oldest for newest, oldest in carried.items() if newest in set(body)}
+    made = Plan(kept, carried, (), tuple(body), tuple(outputs))
+    return replace(made, first=tuple(_needed(kept, made.kept, {})))
+
+
+def _runs(structures: Sequence[Look | int], values: Sequence[Value]) -> dict[Value, int]:
+    """Return the newest value and the oldest shift of the look-ups that are wanted more than once."""
+    carried: dict[Value, int] = {}
+    for k, shift in sorted(values, reverse=True):
+        if isinstance(structures[k], int):
+            continue
+        newest = next(reversed(carried), (-1, 0))
+        if newest[0] == k and carried[newest] - shift <= LARGEST_GAP:
+            carried[newest] = shift
+        else:
+            carried[k, shift] = shift
+    return {newest: oldest for newest, oldest in carried.items() if oldest < newest[1]}
 
 
 def _needed(
-    structures: Sequence[Look | int],
-    wanted: Sequence[Value],
-    carried: Mapping[int, tuple[int, int]],
+    structures: Sequence[Look | int], wanted: Sequence[Value], carried: Mapping[Value, int]
 ) -> list[Value]:
-    """Return what must be computed, operands first; of what is carried only the newest value."""
+    """Return what must be computed, operands first; of what is carried only the newest values."""
+    newest = {(k, s): (k, new) for (k, new), old in carried.items() for s in range(old, new)}
     found: set[Value] = set()
     stack = list(wanted)
     while stack:
-        k, shift = stack.pop()
-        if k in carried:
-            shift = carried[k][1]
-        if (k, shift) not in found:
-            found.add((k, shift))
+        last = stack.pop()
+        k, shift = value = newest.get(last, last)
+        if value not in found:
+            found.add(value)
             stack += reads_of(structures[k], shift)
     return sorted(found)

@@ -58,15 +58,13 @@ def carried_out(shared: Plan, cells: list[list[int]], rows: int, columns: int) -
         known[each] = value(each, 0, known)
     made: list[list[int]] = [[] for _ in range(rows)]
     for x in range(columns):
-        kept = {(k, s) for k, (low, high) in shared.carried.items() for s in range(low, high)}
-        known = {each: known[each] for each in kept}
+        known = {each: known[each] for each in shared.kept}
         for each in shared.body:
             known[each] = value(each, x, known)
         for row, each in zip(made, shared.outputs):
             row.append(known[each])
-        for k, (low, high) in shared.carried.items():
-            for shift in range(low, high):
-                known[k, shift] = known[k, shift + 1]
+        for k, shift in shared.kept:
+            known[k, shift] = known[k, shift + 1]
     return made
 
 
