@@ -37,6 +37,7 @@ BEYOND = 400
 BLURRED = 0.05  # of the outputs: no training to integers
 PLAIN_LAGS = 3
 CHEAP = 14  # cost of a program that is taken at once
+READABLE = 50  # beyond it memory is looked for that outputs do not show
 DEAR = 1 << 20
 TABLE = 20  # cost of a table, beside its entries
 LARGE_TABLE = 1 << 12
@@ -145,7 +146,7 @@ def found_program(net: StepNetwork, context: Context) -> Module:
     """
     far = Closing()
     judge = _Judge(net)
-    for candidate in candidates(net, far, 0.0, lambda: bool(judge.exact)):
+    for candidate in candidates(net, far, 0.0, lambda: judge.readable):
         judge.hear(candidate)
         if judge.exact and judge.exact[-1][1].cost <= CHEAP and judge.holds(judge.exact[-1]):
             break
@@ -233,6 +234,11 @@ class _Judge:
         wanted = self.net.run(words)[0]
         shares = [round(10 * _share(c[1].run(self.net, words), wanted)) for c in close]
         return close[int(np.argmax(shares))][1]
+
+    @property
+    def readable(self) -> bool:
+        """Tell whether some program that is right on all samples is no large table."""
+        return any(program.cost <= READABLE for _, program in self.exact)
 
     @property
     def settled(self) -> bool:

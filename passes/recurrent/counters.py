@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ddc.passes import logic
 from ddc.passes.logic import build
 
-from .features import TEMPLATES, Condition, Feature, families, numbers
+from .features import TEMPLATES, Condition, Feature, families, numbers, values_of
 from .feedback import samples
 from .network import StepNetwork
 from .registers import Registers, functional
@@ -52,62 +52,139 @@ class _Known:
 
     feature: Feature
     values: Ints
-    spread: float  # how much of the output it leaves open, in bits
 
 
 def counters(
     net: StepNetwork, rng: np.random.Generator, tolerance: float, most_features: int = 2
 ) -> Iterator[Registers]:
     """Yield programs over features that explain samples, the cheapest of each kind."""
-    if net.size > MAX_LETTERS or net.outputs != 1:
+    if net.size > MAX_LETTERS:
         return
-    yield from most(net, rng, tolerance)
+    if net.outputs == 1:
+        yield from most(net, rng, tolerance)
     words, answers = samples(net, rng)
     words, answers = words[-ROWS:], answers[-ROWS:]
-    y = answers[..., 0].reshape(-1)
-    known = _measured(net, words, y, rng)
-    letters = net.letters[words].reshape(len(y), -1)
-    for size, limit in ((1, len(known)), (2, BEAM))[:most_features]:
-        found: list[Registers] = []
+    letters = net.letters[words].reshape(answers[..., 0].size, -1)
+    known = _Numbers(net, words, rng)
+    shared: list[Feature] = []
+    parts: list[_Part] = []
+    for m in range(net.outputs):
+        search = _Search(net, known, answers[..., m].reshape(-1), letters, tolerance)
+        if m < net.outputs - 1 or parts:
+            # Outputs are explained one by one, by the numbers that explain those before if they do.
+            best = search.best(shared, most_features)
+            if best is None:
+                return
+            parts.append(best)
+            shared += [feature for feature in best.features if feature not in shared]
+            continue
+        for size in range(1, most_features + 1):
+            found = search.sets(size)
+            for part in sorted(found, key=lambda part: part.program(net).cost)[:OFFERED]:
+                yield part.program(net)
+            if found and not tolerance:
+                return
+    if parts:
+        yield joined(net, parts)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An output: an expression of some features, then of the columns of the letter."""
+
+    features: tuple[Feature, ...]
+    output: Expr
+
+    def program(self, net: StepNetwork) -> Registers:
+        """Return the program of this output alone."""
+        return joined(net, [self])
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The search for numbers that decide one output."""
+
+    net: StepNetwork
+    numbers: _Numbers
+    y: Ints
+    letters: Ints
+    tolerance: float
+
+    def best(self, shared: Sequence[Feature], most_features: int) -> _Part | None:
+        """Return the cheapest part, over numbers that are there already if that can be."""
+        own = [known for known in self.numbers.known if known.feature in shared]
+        if len(shared) < 3:
+            part = self._explained(own)
+            if part is not None:
+                return part
+        for size in range(1, most_features + 1):
+            found = self.sets(size)
+            if found:
+                return min(found, key=lambda part: part.program(self.net).cost)
+        return None
+
+    def sets(self, size: int) -> list[_Part]:
+        """Return parts over so many numbers."""
+        ranked = self.numbers.ranked(self.y)[: BEAM if size > 1 else None]
         deciding = (
             some
-            for some in itertools.combinations(known[:limit], size)
-            if _decides([*(k.values for k in some), *letters.T], y, tolerance)
+            for some in itertools.combinations(ranked, size)
+            if _decides([*(k.values for k in some), *self.letters.T], self.y, self.tolerance)
         )
+        found: list[_Part] = []
         for some in itertools.islice(deciding, ATTEMPTS):
-            program = _explained(net, some, letters, y, tolerance)
-            if program is not None:
-                found.append(program)
-                if program.cost <= GOOD or len(found) >= ENOUGH:
+            part = self._explained(some)
+            if part is not None:
+                found.append(part)
+                if part.program(self.net).cost <= GOOD or len(found) >= ENOUGH:
                     break
-        yield from sorted(found, key=lambda program: program.cost)[:OFFERED]
-        if found and not tolerance:
-            return
+        return found
+
+    def _explained(self, some: Sequence[_Known]) -> _Part | None:
+        """Return the part whose output is an expression of some features, and of the letter read."""
+        columns = [known.values for known in some]
+        for given in (columns, [*columns, *self.letters.T]) if columns else ([*self.letters.T],):
+            if not _decides(given, self.y, self.tolerance):
+                continue
+            table = functional(np.stack(given, axis=1), self.y[:, None], self.tolerance)
+            # As many rows as samples would decide anything.
+            if table is None or len(table[0]) > len(self.y) // 4:
+                continue
+            expr = explain(list(table[0].T), table[1][:, 0], DEAREST)
+            if expr is not None:
+                return _Part(tuple(known.feature for known in some), expr)
+        return None
 
 
-def _measured(net: StepNetwork, words: Ints, y: Ints, rng: np.random.Generator) -> list[_Known]:
-    """Return features of different numbers, those that tell most about the output first."""
-    found: dict[bytes, _Known] = {}
-    pad = pad_of(net)
-    kind = np.unique(y, return_inverse=True)[1].reshape(-1)
-    for template, several in families(net, rng):
-        parts = [
-            (
-                np.stack([c[place].of(words, pad) for c in several])
-                if len(several[0]) > place
-                else np.zeros((len(several), *words.shape), dtype=np.int64)
-            )
-            for place in (0, 1)
-        ]
-        for some, values in zip(several, numbers(net, words, template, *parts), strict=True):
-            for bound, fold in BOUNDS if template.bounded else BOUNDS[:1]:
-                seen = values if fold is None else fold(fold.accumulate(values, axis=1), 0)
-                flat = np.ascontiguousarray(seen).reshape(-1)
-                key = flat.tobytes()
-                if flat.min() < flat.max() and key not in found:
-                    feature = Feature(template, some, bound)
-                    found[key] = _Known(feature, flat, _entropy(flat, kind))
-    return sorted(found.values(), key=lambda known: known.spread)
+class _Numbers:
+    """Features of different numbers along samples."""
+
+    def __init__(self, net: StepNetwork, words: Ints, rng: np.random.Generator) -> None:
+        pad = pad_of(net)
+        found: dict[bytes, _Known] = {}
+        for template, weights, several in families(net, rng):
+            parts = [
+                (
+                    np.stack([c[place].of(words, pad) for c in several])
+                    if len(several[0]) > place
+                    else np.zeros((len(several), *words.shape), dtype=np.int64)
+                )
+                for place in (0, 1)
+            ]
+            letter = values_of(net, weights)
+            for some, values in zip(several, numbers(words, template, letter, *parts), strict=True):
+                for bound, fold in BOUNDS if template.bounded else BOUNDS[:1]:
+                    seen = values if fold is None else fold(fold.accumulate(values, axis=1), 0)
+                    flat = np.ascontiguousarray(seen).reshape(-1)
+                    key = flat.tobytes()
+                    if flat.min() < flat.max() and key not in found:
+                        found[key] = _Known(Feature(template, some, weights, bound), flat)
+        self.known = list(found.values())
+
+    def ranked(self, y: Ints) -> list[_Known]:
+        """Return the features, those that tell most about an output first."""
+        kind = np.unique(y, return_inverse=True)[1].reshape(-1)
+        return sorted(self.known, key=lambda known: _entropy(known.values, kind))
 
 
 def pad_of(net: StepNetwork) -> int:
@@ -146,49 +223,35 @@ def _decides(numbers: Sequence[Ints], y: Ints, tolerance: float) -> bool:
     return bool((table[key] != y).mean() <= 4 * tolerance)
 
 
-def _explained(
-    net: StepNetwork, some: Sequence[_Known], letters: Ints, y: Ints, tolerance: float
-) -> Registers | None:
-    """Return the program whose output is an expression of some features, and of the letter read."""
-    columns = [known.values for known in some]
-    for given in (columns, [*columns, *letters.T]):
-        if not _decides(given, y, tolerance):
-            continue
-        rows = np.stack(given, axis=1)
-        table = functional(rows, y[:, None], tolerance)
-        # As many rows as samples would decide anything.
-        if table is None or len(table[0]) > len(y) // 4:
-            continue
-        expr = explain(list(table[0].T), table[1][:, 0], DEAREST)
-        if expr is not None:
-            return program_of(net, [known.feature for known in some], expr)
-    return None
-
-
-def program_of(net: StepNetwork, some: Sequence[Feature], output: Expr) -> Registers:
-    """Return the program of features: the output is an expression of them, then of the letter."""
-    bases = list(dict.fromkeys((f.template, f.conditions) for f in some))
-    bounds = [f for f in some if f.bound]
+def joined(net: StepNetwork, parts: Sequence[_Part]) -> Registers:
+    """Return the program of some outputs, their features once."""
+    some = list(dict.fromkeys(feature for part in parts for feature in part.features))
+    bases = list(dict.fromkeys(replace(feature, bound="") for feature in some))
+    bounds = [feature for feature in some if feature.bound]
     count = len(bases) + len(bounds)
-    updates = [Feature(*base).update(net, place, count) for place, base in enumerate(bases)]
-    names = [template.name for template, _ in bases]
+    updates = [base.update(net, place, count) for place, base in enumerate(bases)]
+    names = [base.template.name for base in bases]
     for feature in bounds:
-        walk = updates[bases.index((feature.template, feature.conditions))]
+        walk = updates[bases.index(replace(feature, bound=""))]
         join = build.minimum if feature.bound == "min" else build.maximum
         names.append("lowest" if feature.bound == "min" else "highest")
         updates.append(join([logic.Var(len(updates)), walk]))
-    places = [
-        len(bases) + bounds.index(f) if f.bound else bases.index((f.template, f.conditions))
-        for f in some
-    ]
+    places = {
+        feature: (len(bases) + bounds.index(feature) if feature.bound else bases.index(feature))
+        for feature in some
+    }
     letters = range(count, count + net.letters.shape[1])
-    read = {logic.Var(at): logic.Var(to) for at, to in enumerate([*places, *letters])}
+    outputs: list[Expr] = []
+    for part in parts:
+        own = [*(places[feature] for feature in part.features), *letters]
+        read = {logic.Var(at): logic.Var(to) for at, to in enumerate(own)}
+        outputs.append(logic.substitute(part.output, read))
     return Registers(
         tuple(names),
-        (*(Feature(*base).start(net) for base in bases), *(0 for _ in bounds)),
+        (*(base.start(net) for base in bases), *(0 for _ in bounds)),
         tuple(updates),
-        (logic.substitute(output, read),),
-        max(feature.lags for feature in some),
+        tuple(outputs),
+        max((feature.lags for feature in some), default=1),
         pad_of(net),
     )
 
@@ -208,18 +271,19 @@ def most(net: StepNetwork, rng: np.random.Generator, tolerance: float) -> Iterat
     y = answers[..., 0]
     if set(np.unique(y).tolist()) - set(net.letters[:, 0].tolist()):
         return
+    none = values_of(net, ())
     for template in TEMPLATES:
         if template.conditions != 1 or 3 in template.update.variables:
             continue
         own = [Condition(np.arange(net.size) == letter) for letter in range(net.size)]
         several = [Feature(template, (condition,)) for condition in own]
         holds = np.stack([condition.of(words, 0) for condition in own])
-        values = numbers(net, words, template, holds, np.zeros_like(holds))
+        values = numbers(words, template, none, holds, np.zeros_like(holds))
         for sign, order in itertools.product((1, -1), (1, -1)):
             best = (sign * values[::order]).argmax(axis=0)
             letter = net.letters[::order, 0][best]
             if (letter == y).all(axis=1).mean() >= 1 - 10 * tolerance:
-                yield program_of(net, several, _chosen(net, sign, order))
+                yield joined(net, [_Part(tuple(several), _chosen(net, sign, order))])
 
 
 def _chosen(net: StepNetwork, sign: int, order: int) -> Expr:

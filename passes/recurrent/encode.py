@@ -351,8 +351,7 @@ def _output(machine: Mealy, m: int, labels: Ints, sum_: Sum, inputs: Ints) -> Fo
 
 def _readings(out: Ints, sums: Ints) -> Iterator[Form]:
     yield Form("")
-    low, top = int(sums.min()), int(sums.max())
-    for by in range(2, min(top, MAX_QUOTIENT) + 1):
+    for by in range(2, min(int(sums.max()), MAX_QUOTIENT) + 1):
         yield Form("mod", by)
         yield Form("floordiv", by)
     yield from _comparisons(out, sums)

@@ -31,8 +31,8 @@ MAX_CLASSES = 5  # whose sets are all tried
 MAX_PAIRED = 16  # conditions that are tried two at a time
 SWAPS = 200
 
-# The number itself, the conditions p and q, and the letter's only column.
-C, P, Q, X = (logic.Var(place) for place in range(4))
+# The number itself, the conditions p and q, the letter's only column, and its least value.
+C, P, Q, X, LEAST = (logic.Var(place) for place in range(5))
 ZERO = logic.Const(0)
 UP = build.linear([(1, C), (1, P)])
 
@@ -43,7 +43,7 @@ class Template:
 
     name: str
     update: Expr
-    start: int | None = 0  # None: the greatest letter
+    start: int | str = 0  # or "greatest", the greatest letter, or "below" the least
     bounded: bool = False  # whether its least and greatest so far are of interest
 
     @property
@@ -55,7 +55,7 @@ class Template:
 TEMPLATES = (
     Template("count", UP),
     Template("level", build.linear([(1, C), (2, P)], -1), bounded=True),
-    Template("run", build.select(P, build.linear([(1, C)], 1), ZERO)),
+    Template("run", build.select(P, build.linear([(1, C)], 1), ZERO), bounded=True),
     Template("seen", build.minimum([UP, logic.Const(1)])),
     *(Template("count", build.minimum([UP, logic.Const(top)])) for top in (2, 3, 4, 5)),
     *(Template("count", build.modulo(UP, by)) for by in (2, 3, 4, 5)),
@@ -66,9 +66,11 @@ TEMPLATES = (
         )
         for limit in map(logic.Const, (2, 3, 4, 5))
     ),
-    Template("level", build.maximum([build.linear([(1, C), (2, P)], -1), ZERO])),
-    Template("highest", build.maximum([C, X])),
-    Template("lowest", build.minimum([C, X]), None),
+    Template("level", build.maximum([build.linear([(1, C), (2, P)], -1), ZERO]), bounded=True),
+    Template("highest", build.maximum([C, X]), "below"),
+    Template("lowest", build.minimum([C, X]), "greatest"),
+    Template("first", build.select(build.compare("lt", C, LEAST), X, C), "below"),
+    Template("total", build.linear([(1, C), (1, X)]), bounded=True),
     *(Template("highest", build.maximum([build.linear([(1, C)], -by), X])) for by in (1, 2, 3)),
     Template("last", build.select(P, X, C)),
     Template("level", build.linear([(1, C), (1, P), (-1, Q)]), bounded=True),
@@ -103,10 +105,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Feature:
-    """A template with its conditions; with `bound` the least or greatest it has been since 0."""
+    """A template with its conditions; with `bound` the least or greatest it has been since 0.
+
+    The letter of the template is the sum of the columns with `weights`.
+    """
 
     template: Template
     conditions: tuple[Condition, ...]
+    weights: tuple[int, ...] = ()  # none where the template does not read the letter
     bound: str = ""  # "", "min" or "max"
 
     @property
@@ -116,29 +122,53 @@ class Feature:
 
     def start(self, net: StepNetwork) -> int:
         """Return the number before the first step."""
-        start = self.template.start
-        return int(net.letters.max()) if start is None else start
+        return started(self.template, values_of(net, self.weights))
 
     def update(self, net: StepNetwork, place: int, registers: int) -> Expr:
         """Return the update where the number is register `place` of so many."""
         parts = [c.expression(net, registers) for c in self.conditions]
         parts += [ZERO] * (2 - len(parts))
-        new = {C: logic.Var(place), P: parts[0], Q: parts[1], X: logic.Var(registers)}
+        least = logic.Const(int(values_of(net, self.weights).min()))
+        letter = build.linear(
+            [(w, logic.Var(registers + column)) for column, w in enumerate(self.weights)]
+        )
+        new = {C: logic.Var(place), P: parts[0], Q: parts[1], X: letter, LEAST: least}
         return build_again(logic.substitute(self.template.update, new))
 
 
-def numbers(net: StepNetwork, words: Ints, template: Template, first: Ints, second: Ints) -> Ints:
+def started(template: Template, letter: Ints) -> int:
+    """Return the number of a template before the first step."""
+    match template.start:
+        case "greatest":
+            return int(letter.max())
+        case "below":
+            # Where all are at least 0, what is greatest starts there.
+            low = int(letter.min())
+            return 0 if low == 0 and template.name == "highest" else low - 1
+        case _:
+            return int(template.start)
+
+
+def values_of(net: StepNetwork, weights: tuple[int, ...]) -> Ints:
+    """Return the number that each letter stands for."""
+    if not weights:
+        return np.zeros(net.size, dtype=np.int64)
+    values: Ints = net.letters @ np.array(weights)
+    return values
+
+
+def numbers(words: Ints, template: Template, letter: Ints, first: Ints, second: Ints) -> Ints:
     """Return the numbers of a template after each step, [features, rows, steps].
 
-    `first` and `second` [features, rows, steps] are its conditions.
+    `letter` is what each letter stands for, `first` and `second` [features, rows, steps] its conditions.
     """
     some, rows, steps = first.shape
-    start = int(net.letters.max()) if template.start is None else template.start
-    number = np.full((some, rows), start, dtype=np.int64)
-    x = net.letters[words][..., 0]
+    least = np.full(rows, letter.min())
+    number = np.full((some, rows), started(template, letter), dtype=np.int64)
+    x = letter[words]
     found = np.empty((some, rows, steps), dtype=np.int64)
     for t in range(steps):
-        columns = [number, first[..., t], second[..., t], x[:, t]]
+        columns = [number, first[..., t], second[..., t], x[:, t], least]
         number = np.broadcast_to(logic.evaluate(template.update, columns), (some, rows))
         found[..., t] = number
     return found
@@ -213,17 +243,27 @@ def _classes(net: StepNetwork, rng: np.random.Generator) -> Ints:
     return classes if net.size <= 64 else np.arange(net.size)
 
 
-def families(
-    net: StepNetwork, rng: np.random.Generator
-) -> Iterator[tuple[Template, list[tuple[Condition, ...]]]]:
-    """Yield templates with the conditions to try, those of fewer conditions first."""
+Family = tuple[Template, tuple[int, ...], list[tuple[Condition, ...]]]
+
+
+def families(net: StepNetwork, rng: np.random.Generator) -> Iterator[Family]:
+    """Yield templates, weights of columns, and the conditions to try, fewer conditions first."""
     known = conditions(net, rng)
-    single = net.letters.shape[1] == 1
     few = known[:MAX_PAIRED] + known[-6:] if len(known) > MAX_PAIRED + 6 else known
     for template in sorted(TEMPLATES, key=lambda template: template.conditions):
-        if single or 3 not in template.update.variables:
-            yield template, (
-                list(itertools.permutations(few, 2))
-                if template.conditions == 2
-                else [(condition,) for condition in known] if template.conditions else [()]
-            )
+        some: list[tuple[Condition, ...]] = [()]
+        if template.conditions == 2:
+            some = list(itertools.permutations(few, 2))
+        elif template.conditions:
+            some = [(condition,) for condition in known]
+        for weights in _weights(net) if 3 in template.update.variables else [()]:
+            if some:
+                yield template, weights, some
+
+
+def _weights(net: StepNetwork) -> list[tuple[int, ...]]:
+    """Return the sums of columns that are tried as numbers: each alone, differences, all of them."""
+    width = net.letters.shape[1]
+    alone = [tuple(int(k == column) for k in range(width)) for column in range(width)]
+    both = [(1, -1), (-1, 1)] if width == 2 else []
+    return [*alone, *both, *([(1,) * width] if width > 1 else [])]

@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 
 SAMPLES = 1500
 SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (3, 2), (3, 3))  # past outputs, inputs
+OWN_PADS = 3  # letters before the first that are tried where every output starts apart
 LAGS = 6  # of windows that are too wide for a table
 DEAREST = 44
 LONELY = 16  # of an expression that samples may depart from which say nothing about each other
@@ -87,15 +88,37 @@ def _fitted(
         outputs.append(expr)
     few, wanted = words[:200, : first + 2], answers[:200, : first + 2]
     best: tuple[float, Registers] | None = None
+    for starts, pad in _beginnings(net, few, answers[:, : first + 2], past, lags, outputs):
+        found = _program(net, past, lags, outputs, starts, pad)
+        right = float((found.run(net, few) == wanted).all(axis=(1, 2)).mean())
+        if right == 1:
+            return found
+        if best is None or right > best[0]:
+            best = right, found
+    return best[1] if best is not None and best[0] > 1 - 10 * tolerance else None
+
+
+def _beginnings(
+    net: StepNetwork, words: Ints, answers: Ints, past: int, lags: int, outputs: list[logic.Expr]
+) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Yield what the outputs may have been before the first, one for all and then each its own."""
+    count = net.outputs
     for start in _starts(answers) if past else [0]:
         for pad in _pads(net, lags):
-            found = _program(net, past, lags, outputs, start, pad)
-            right = float((found.run(net, few) == wanted).all(axis=(1, 2)).mean())
-            if right == 1:
-                return found
-            if best is None or right > best[0]:
-                best = right, found
-    return best[1] if best is not None and best[0] > 1 - 10 * tolerance else None
+            yield (start,) * count, pad
+    if count == 1 or not past:
+        return
+    for pad in _pads(net, lags)[:OWN_PADS]:
+        own = [0] * count
+        for m in [*range(count)] * 2:
+
+            def right(start: int, place: int = m, pad: int = pad, own: list[int] = own) -> float:
+                starts = (*own[:place], start, *own[place + 1 :])
+                given = _program(net, past, lags, outputs, starts, pad).run(net, words)
+                return float((given[..., place] == answers[: len(words), :, place]).mean())
+
+            own[m] = max(_starts(answers[..., m]), key=right)
+        yield tuple(own), pad
 
 
 def _lonely(rows: Ints) -> bool:
@@ -104,7 +127,12 @@ def _lonely(rows: Ints) -> bool:
 
 
 def _program(
-    net: StepNetwork, past: int, lags: int, outputs: list[logic.Expr], start: int, pad: int
+    net: StepNetwork,
+    past: int,
+    lags: int,
+    outputs: list[logic.Expr],
+    starts: tuple[int, ...],
+    pad: int,
 ) -> Registers:
     """Return the program whose registers are the last outputs, newest first."""
     m = net.outputs
@@ -113,7 +141,7 @@ def _program(
     names = tuple(f"{end}{k}" if m > 1 else end for end in ENDS[:past] for k in range(m))
     updates = (*outputs, *(logic.Var(k) for k in range((past - 1) * m)))
     said = tuple(logic.Var(k) for k in range(m))
-    return Registers(names, (start,) * past * m, updates, said, lags, pad)
+    return Registers(names, starts * past, updates, said, lags, pad)
 
 
 def _starts(answers: Ints) -> list[int]:

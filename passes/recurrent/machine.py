@@ -21,6 +21,9 @@ Ints = NDArray[np.int64]
 MAX_STATES = 160
 MAX_STEPS = 2_000_000
 MAX_SUFFIXES = 64
+FURTHER = (
+    4  # steps beyond the trained length that may tell states apart; what comes out is judged within
+)
 LONGEST_SUFFIX = 5
 LONGEST_VOTE = 3
 VOTERS = 1500  # words whose states vote, fewer where they cost too many steps
@@ -165,7 +168,7 @@ def _close(net: StepNetwork, suffixes: Ints, far: Closing) -> Mealy | None:
     known: dict[bytes, int] = {_signatures(net, frontier, suffixes)[0]: 0}
     nexts: list[Ints] = []
     outs: list[Ints] = []
-    for _ in range(net.length - suffixes.shape[1]):
+    for _ in range(net.length + FURTHER - suffixes.shape[1]):
         rows = len(frontier[0].mid)
         spent += rows * net.size * (suffixes.size + 1)
         if spent > MAX_STEPS:

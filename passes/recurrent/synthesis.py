@@ -264,7 +264,7 @@ def _best(bank: _Bank, target: Ints, care: Bools, limit: int, depth: int) -> Exp
     if (y == y[0]).all():
         return logic.Const(int(y[0]))
     found: list[tuple[int, Expr]] = []
-    for step in (_same, _sums, _bits, _modulo, _clamped, _extremes):
+    for step in (_same, _sums, _bits, _two, _modulo, _clamped, _extremes):
         for expr in step(bank, m, y):
             found.append((logic.cost(expr), expr))
     best = min(found, key=lambda item: item[0], default=None)
@@ -391,6 +391,15 @@ def _bits(bank: _Bank, m: Ints, y: Ints) -> Found:
     pair = _covering(bank, below_all, m[below_all].astype(bool) | ~wanted)
     if pair is not None:
         yield build.disjoin([bank.makers[pair[0]](), bank.makers[pair[1]]()])
+
+
+def _two(bank: _Bank, m: Ints, y: Ints) -> Found:
+    """Yield a target of two numbers as a choice between them."""
+    low, high = int(y.min()), int(y.max())
+    if (low, high) == (0, 1) or not ((y == low) | (y == high)).all():
+        return
+    for condition in _bits(bank, m, (y == high).astype(np.int64)):
+        yield build.select(condition, logic.Const(high), logic.Const(low))
 
 
 def _at_least(bank: _Bank, row: int, below: int, above: int) -> Expr:
