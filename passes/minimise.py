@@ -239,7 +239,7 @@ class _Lowering:
                 )
             case e.Linear():
                 return self._sum(node, given)
-            case e.Compare(code, _, _):
+            case e.Compare(code, _, _) | e.Arithmetic(code, _, _):
                 return self._op(code, *given)
             case e.Mod(_, k):
                 return self._op("mod", *given, k)

@@ -10,6 +10,7 @@ from .cost import cost
 from .evaluate import evaluate
 from .expr import (
     And,
+    Arithmetic,
     Compare,
     CompareOp,
     Const,
@@ -37,6 +38,7 @@ from .text import text
 
 __all__ = [
     "And",
+    "Arithmetic",
     "Compare",
     "CompareOp",
     "Const",

@@ -14,7 +14,7 @@ literals.
 number 4a + 2b + c), and 1 for a constant |
 | threshold | 3 (the operator, its bound), and 2 for every weight other than 1 |
 | select | 4 |
-| mod | 2 |
+| mod, and the product, remainder or quotient of two numbers | 2 |
 | floor division | 3 |
 | lookup | 8, and 3 for every two entries |
 
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from .expr import (
     And,
+    Arithmetic,
     Compare,
     Const,
     Expr,
@@ -77,7 +78,7 @@ def _price(node: Expr) -> int:
             return 1 + (isinstance(left, Linear) and not isinstance(right, Const))
         case Not() | Compare(_, _, Const()):
             return 1
-        case Compare() | Mod():
+        case Compare() | Mod() | Arithmetic():
             return 2
         case Linear(terms, const):
             sizes = [abs(c) for c, _ in terms]

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .expr import (
     And,
+    Arithmetic,
+    ArithmeticOp,
     Compare,
     CompareOp,
     Const,
@@ -39,6 +41,11 @@ _COMPARE: dict[CompareOp, Any] = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
+}
+_ARITHMETIC: dict[ArithmeticOp, Any] = {
+    "mul": np.multiply,
+    "mod": np.remainder,
+    "floordiv": np.floor_divide,
 }
 _FOLD: dict[type[Expr], Any] = {
     And: np.logical_and,
@@ -89,6 +96,9 @@ def _apply(node: Expr, operands: list[Array], columns: Sequence[ArrayLike] | Arr
             return _weighted(tuple(c for c, _ in terms), operands, const)
         case Compare(op, _, _):
             return np.asarray(_COMPARE[op](operands[0], operands[1]))
+        case Arithmetic(op, _, _):
+            left, right = (operand.astype(np.int64) for operand in operands)
+            return np.asarray(_ARITHMETIC[op](left, right))
         case Select():
             return np.where(operands[0].astype(bool), operands[1], operands[2])
         case Mod(_, k):

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 from weakref import WeakValueDictionary
 
 CompareOp = Literal["eq", "ne", "lt", "le", "gt", "ge"]
+ArithmeticOp = Literal["mul", "mod", "floordiv"]
 
 _interned: WeakValueDictionary[tuple[object, ...], Expr] = WeakValueDictionary()
 
@@ -164,6 +165,15 @@ class FloorDiv(Expr):
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Arithmetic(Expr):
+    """Give the product, remainder or quotient of two integers, rounded towards minus infinity."""
+
+    op: ArithmeticOp
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Lookup(Expr):
     """Read `values` (row-major) at the positions of `args` within their ascending `levels`."""
 
@@ -182,7 +192,7 @@ def _operands(expr: Expr) -> tuple[Expr, ...]:
             return args
         case Linear(terms, _):
             return tuple(term for _, term in terms)
-        case Compare(_, left, right):
+        case Compare(_, left, right) | Arithmetic(_, left, right):
             return left, right
         case Select(cond, then, other):
             return cond, then, other
@@ -208,6 +218,8 @@ def with_operands(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
             return Linear(tuple((c, operand) for (c, _), operand in pairs), const)
         case Compare(op, _, _):
             return Compare(op, operands[0], operands[1])
+        case Arithmetic(op, _, _):
+            return Arithmetic(op, operands[0], operands[1])
         case Select():
             return Select(operands[0], operands[1], operands[2])
         case _:

@@ -29,6 +29,7 @@ from .integer import (
 from .intervals import intervals
 from .polish import polish
 from .predicate import members, reading
+from .products import products, quadratic_forms
 from .relation import relations, sums_and_differences
 from .small import minimal
 from .strategy import Strategy
@@ -167,7 +168,13 @@ class Search:
         yield from best
 
 
-_NUMERIC_LOGIC: tuple[Strategy, ...] = (counts, thresholds, relations, sums_and_differences)
+_NUMERIC_LOGIC: tuple[Strategy, ...] = (
+    counts,
+    thresholds,
+    relations,
+    sums_and_differences,
+    products,
+)
 _INTEGER: tuple[Strategy, ...] = (
     linear_forms,
     two_valued,
@@ -178,6 +185,8 @@ _INTEGER: tuple[Strategy, ...] = (
     quotients,
     along_index,
     sums_and_differences,
+    quadratic_forms,
+    products,
     separable,
     counts,
     staircase,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from .expr import (
     And,
+    Arithmetic,
+    ArithmeticOp,
     Compare,
     CompareOp,
     Const,
@@ -33,6 +35,7 @@ _COMPARE: dict[CompareOp, str] = {
     "gt": ">",
     "ge": ">=",
 }
+_ARITHMETIC: dict[ArithmeticOp, str] = {"mul": "*", "mod": "%", "floordiv": "//"}
 _ATOM = 9  # precedence of names, numbers and calls
 _PRECEDENCE: dict[type[Expr], int] = {
     Select: 0,
@@ -44,6 +47,7 @@ _PRECEDENCE: dict[type[Expr], int] = {
     Linear: 6,
     Threshold: 6,  # as a parent: its weighted terms; as an operand it is a call
     Mod: 7,
+    Arithmetic: 7,
     FloorDiv: 7,
 }
 
@@ -102,6 +106,8 @@ def _write(node: Expr, written: dict[Expr, tuple[str, int]], name: Callable[[int
             return _sum([(c, part) for (c, _), part in zip(terms, parts, strict=True)], const)
         case Compare(op, _, _):
             return f"{parts[0]} {_COMPARE[op]} {parts[1]}"
+        case Arithmetic(op, _, _):
+            return f"{parts[0]} {_ARITHMETIC[op]} {parts[1]}"
         case Select():
             return f"{parts[1]} if {parts[0]} else {parts[2]}"
         case Min() | Max():
