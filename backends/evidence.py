@@ -33,6 +33,11 @@ def sentence(claim: Evidence) -> str:
         elif inputs is not None:
             words += f", {inputs} inputs"
         return f"proved {claim.method}: {words}{_rest(details)}"
+    if claim.kind == "labels":
+        agree, samples = details.pop("agree", None), details.pop("samples", None)
+        first = details.pop("first", None)
+        other = "" if first is None else f"; not {first}"
+        return f"labels: the program answers {agree} of {samples} samples as labelled{other}"
     if claim.kind == "tested":
         count = details.pop("inputs", details.pop("n", None))
         words = "tested: equal to the network" + (

@@ -47,8 +47,7 @@ def compile_models(arguments: argparse.Namespace) -> int:
     for note in compiled.notes:
         say(f"ddc: note: {note}", options.quiet)
     if arguments.out is not None:
-        shown = compiled.summary() or "no network to compare with, so nothing is claimed"
-        say(f"ddc: {arguments.out}: {shown}", options.quiet)
+        say(f"ddc: {arguments.out}: {compiled.summary()}", options.quiet)
     return 0
 
 

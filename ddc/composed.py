@@ -121,6 +121,13 @@ def answers_apart(program: Module, network: Module, context: Context) -> tuple[i
     return int(wrong.sum()), rows
 
 
+def compared_on(
+    program: Module, network: Module, inputs: dict[str, NDArray[Any]], context: Context
+) -> None:
+    """Raise `MismatchError` at the first of some inputs on which program and network differ."""
+    _compared(program, network, inputs, context)
+
+
 def _compared(
     program: Module, network: Module, inputs: dict[str, NDArray[np.int64]], context: Context
 ) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ddc.ir import (
     DdcError,
@@ -37,6 +37,9 @@ from .options import Options
 from .report import Progress
 from .targets import checked_name
 
+if TYPE_CHECKING:
+    from ddc.frontend import Lowered, Samples
+
 MAX_MODULE_BYTES = 1 << 30
 
 
@@ -49,6 +52,8 @@ class Network:
     params: tuple[Param, ...]  # as they were written, letters included
     claimed: tuple[Evidence, ...] = ()
     length_from: str = ""  # who said the length of the sequences, for a recurrent network
+    samples: Samples | None = None  # of `--data`
+    reading: str = ""  # the signature and the decision, and who said so if not the person
 
 
 @dataclass
@@ -58,6 +63,7 @@ class Compiled:
     module: Module
     metadata: Metadata | None
     notes: list[str] = field(default_factory=list[str])
+    reading: str = ""
 
     @property
     def meta(self) -> dict[str, object]:
@@ -65,8 +71,10 @@ class Compiled:
         return {} if self.metadata is None else self.metadata.as_dict()
 
     def summary(self) -> str:
-        """Return the evidence in one line."""
-        return evidence_text(self.module.entry.evidence)
+        """Return the evidence in one line, with what went in and how the numbers are read."""
+        shown = evidence_text(self.module.entry.evidence)
+        shown = shown or "no network to compare with, so nothing is claimed"
+        return f"{shown}; {self.reading}" if self.reading else shown
 
 
 class NotRaised(Declined):
@@ -87,11 +95,12 @@ def read_network(path: str | Path | Any, options: Options) -> Network:
         found = frontend.read_module(path)
         stem = type(path).__name__.lower()
     elif str(path).endswith(".ddc"):
-        return read_ir(str(path), options)
+        found_ir = read_ir(str(path), options)
+        return found_ir if options.data is None else replace(found_ir, samples=_samples(options))
     else:
         found = frontend.read(path, model=options.factory, trust=options.trust)
         stem = Path(path).name if Path(path).is_dir() else Path(path).stem
-    data = None if options.data is None else frontend.read_samples(options.data)
+    data = _samples(options)
     name = _function_name(options.name, stem)
     lowered = frontend.lower(
         found, input=options.input, output=options.output, name=name, samples=data
@@ -100,7 +109,28 @@ def read_network(path: str | Path | Any, options: Options) -> Network:
     sizes = lowered.signature.at(lowered.signature.sizes)
     concrete = ", ".join(f"{p}: {t}" for p, t in sizes)
     metadata = Metadata(concrete, lowered.decision, f"sha256:{lowered.digest}")
-    return Network(lowered.module, metadata, params, length_from=lowered.length_from)
+    return Network(
+        lowered.module,
+        metadata,
+        params,
+        length_from=lowered.length_from,
+        samples=data,
+        reading=_reading(lowered, concrete),
+    )
+
+
+def _samples(options: Options) -> Samples | None:
+    from ddc.frontend import read_samples
+
+    return None if options.data is None else read_samples(options.data)
+
+
+def _reading(lowered: Lowered, signature: str) -> str:
+    """Return how the network was read: nothing is guessed silently."""
+    sources = (lowered.signature_from.removeprefix("the signature "), lowered.decision_from)
+    stated = ("--", "the file's own ")
+    said = ["" if source.startswith(stated) else f" ({source})" for source in sources]
+    return f"{signature}{said[0]}, {lowered.decision}{said[1]}"
 
 
 def _function_name(wanted: str | None, stem: str) -> str:
@@ -132,7 +162,7 @@ def read_ir(path: str, options: Options) -> Network:
         renamed = replace(module.entry, name=_function_name(options.name, "net"))
         module = module.with_entry(renamed)
     signature = ", ".join(f"{p.name}: {p.type}" for p in module.entry.params)
-    metadata = Metadata(signature, options.output or "raw", digest(text))
+    metadata = Metadata.read(text) or Metadata(signature, options.output or "", digest(text))
     return Network(module, metadata, module.entry.params, claimed)
 
 
@@ -202,9 +232,23 @@ def _compile(
     # What is proved for every length is inferred no more.
     every = any(e.detail("lengths") == "all" for e in claims)
     inferred = tuple(e for e in program.entry.evidence if e.kind == "inferred" and not every)
+    claims = (*claims, *told_by_samples(program, network, claims, context))
     checked = _bound(claims, program.entry, network)
     marked = replace(program.entry, evidence=(*checked, *inferred))
-    return Compiled(check(program.with_entry(marked)), network.metadata, context.notes)
+    module = check(program.with_entry(marked))
+    return Compiled(module, network.metadata, context.notes, network.reading)
+
+
+def told_by_samples(
+    program: Module, network: Network, claims: Sequence[Evidence], context: Context
+) -> tuple[Evidence, ...]:
+    """Return what the samples of `--data` tell beside the claims."""
+    if network.samples is None:
+        return ()
+    from .samples import judged
+
+    shown = any(claim.kind in ("proved", "inexact") for claim in claims)
+    return judged(program, network.module, network.samples, shown, context)
 
 
 def _snapped(network: Network, options: Options, context: Context) -> Network:
@@ -247,8 +291,11 @@ def _compile_sizes(
         claims += _bound(found, program.entry, network)
         for note in own.notes:
             context.note(note)
+    if first.samples is not None and first.samples.y is not None:
+        context.note("--data: labels are compared for one MODEL only")
     entry = replace(program.entry, name=name, evidence=(*claims, *program.entry.evidence))
-    return Compiled(check(program.with_entry(entry)), first.metadata, context.notes)
+    module = check(program.with_entry(entry))
+    return Compiled(module, first.metadata, context.notes, first.reading)
 
 
 def _from_largest(
@@ -294,7 +341,7 @@ def _bound(claims: Sequence[Evidence], entry: Function, network: Network) -> tup
 
 
 def _of_one_length(claim: Evidence) -> bool:
-    return claim.kind != "inferred" and claim.detail("lengths") is None
+    return claim.kind not in ("inferred", "labels") and claim.detail("lengths") is None
 
 
 def _rewritten(network: Network, program: Module, context: Context) -> Compiled:

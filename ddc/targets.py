@@ -53,7 +53,8 @@ def emit(compiled: Compiled, target: str, style: str = "plain") -> str:
     from ddc.backends import backend
 
     if target == "ir":
-        return print_module(compiled.module)
+        said = "" if compiled.metadata is None else compiled.metadata.line()
+        return said + print_module(compiled.module)
     text: str = backend(target)(compiled.module, style=style, meta=compiled.meta)
     return text
 

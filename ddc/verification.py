@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,19 @@ from ddc.ir.affine import Affine
 from ddc.passes.recurrent.network import is_recurrent
 
 from . import proof
-from .driver import Network, compile_models, context_for, read_ir, read_network, read_text, require
+from .driver import (
+    Network,
+    compile_models,
+    context_for,
+    read_ir,
+    read_network,
+    read_text,
+    require,
+    told_by_samples,
+)
 from .metadata import Metadata
 from .options import Options
+from .output import say
 from .sequences import BEYOND, beyond_length
 from .targets import emit
 
@@ -29,20 +40,16 @@ def verify_program(model: str, program: str, options: Options) -> tuple[Evidence
     Raises `MismatchError` where it does not, `EvidenceError` where less is shown than asked for.
     """
     if program.endswith(".ddc"):
-        return _verified(read_network(model, options), read_ir(program, options).module, options)
+        read = read_ir(program, options)
+        full = _completed(options, read.metadata)
+        return _verified(read_network(model, full), read.module, full)
     if not program.endswith(".py"):
         raise DdcError(f"cannot verify {program!r}: give a .py or a .ddc file")
     from ddc.frontend.source import read_program
 
     source = read_program(read_text(program, MAX_SOURCE_BYTES), program)
     metadata = Metadata.of(source.meta)
-    full = options
-    if metadata is not None:
-        full = replace(
-            options,
-            input=options.input or metadata.input,
-            output=options.output or metadata.output,
-        )
+    full = options if metadata is None else _completed(options, metadata)
     network = read_network(model, full)
     if not is_recurrent(network.module):
         return _verified(network, _traced(source, network.module.entry), full)
@@ -51,9 +58,18 @@ def verify_program(model: str, program: str, options: Options) -> tuple[Evidence
     return claims
 
 
+def _completed(options: Options, said: Metadata) -> Options:
+    """Return the options with what the program says of its inputs and its decision."""
+    output = options.output or said.output or None
+    return replace(options, input=options.input or said.input, output=output)
+
+
 def _verified(network: Network, module: Module, options: Options) -> tuple[Evidence, ...]:
     context = context_for(network, options)
     claims = proof.prove(module, network.module, context, allow_inexact=False)
+    claims = (*claims, *told_by_samples(module, network, claims, context))
+    for note in context.notes:
+        say(f"ddc: note: {note}", options.quiet)
     require(claims, options.require)
     return claims
 
@@ -99,9 +115,18 @@ def _as_compiled(
     return compiled.module.entry.evidence if same else None
 
 
+class _Unworded(ast.NodeTransformer):
+    """Takes the messages out of what is raised: they name sizes as the person did."""
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return ast.Raise(kind, node.cause)
+
+
 def _code(tree: ast.Module) -> list[str]:
-    """Return a module's statements without docstrings."""
+    """Return a module's statements without docstrings and messages."""
     statements: list[str] = []
+    tree = _Unworded().visit(copy.deepcopy(tree))
     for node in _undocumented(tree.body):
         if isinstance(node, ast.FunctionDef):
             body = [ast.dump(statement) for statement in _undocumented(node.body)]

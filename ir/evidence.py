@@ -12,13 +12,15 @@ from fractions import Fraction
 
 Detail = int | Fraction | str
 
-# kind -> methods it may name ("" = none needed); the order is from strongest to weakest.
+# kind -> methods it may name ("" = none needed); the order is from strongest to weakest. The last
+# is of another sort: how far the program does what a person's labels say, whatever the network does.
 METHODS: dict[str, tuple[str, ...]] = {
     "proved": ("structural", "exhaustive", "composed", "diagrams", "bounds", "induction"),
     "tested": ("",),
     "fitted": ("",),
     "inferred": ("",),
     "inexact": ("",),
+    "labels": ("",),
 }
 
 
