@@ -166,7 +166,7 @@ def python(style: str) -> Target:
 
     def execute(module: ir.Module, arguments: Sequence[Any]) -> Sequence[Any]:
         space: dict[str, Any] = {}
-        exec(emit(module, style=style, black=False), space)  # noqa: S102 (our own output)
+        exec(emit(module, style=style, black=False), space)  # our own output
         (name,) = [n for n in space if not n.startswith("_") and n not in ("math", "np")]
         result = space[name](*arguments)
         return result if len(module.entry.results) > 1 else (result,)

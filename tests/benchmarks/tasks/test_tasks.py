@@ -171,9 +171,7 @@ def test_policies_hear_the_clauses_that_are_left() -> None:
     for policy in maxsat.POLICIES.values():
         scores = [
             maxsat.satisfied(formula, policy, np.random.default_rng(3)),
-            maxsat.by_matrix(
-                formula, lambda m: policy(*maxsat.seen(m)), np.random.default_rng(3)
-            ),  # noqa: B023
+            maxsat.by_matrix(formula, lambda m: policy(*maxsat.seen(m)), np.random.default_rng(3)),
         ]
         assert scores[0] == scores[1]
 
