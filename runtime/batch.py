@@ -32,6 +32,7 @@ Block = tuple[int, int]  # first row, number of rows
 FEW = 64  # rows at least in a block
 NEAR = 1 << 21  # bytes of a block that is converted and computed at once
 FAR = 1 << 25  # bytes that one native call runs through, block by block
+PIECE = 1 << 20  # entries of a sequence that are run through at once
 WORTH = 1 << 16  # bytes of inputs from which checks in native code are worth their compilation
 
 
@@ -285,14 +286,52 @@ class SequenceEngine:
         return [(row, 1) for row in range(rows)]
 
     def block(self, inputs: Arrays, first: int, rows: int, scratch: Scratch) -> Arrays:
-        """Return the results of one sequence."""
+        """Return the results of one sequence, which is run through piece by piece."""
+        kernel, length = self.kernel, inputs[0].shape[1]
+        places = [kernel.machine.results.index(("yield", k)) for k in kernel.yields]
+        wanted = [
+            (
+                scratch.targets[n][0]
+                if n < len(scratch.targets)
+                else np.empty(length, np.uint8 if plain else values.dtype)
+            )
+            for n, plain, values in zip(places, kernel.plain, kernel.values)
+        ]
+        state = 0
+        for start in range(0, length, PIECE):
+            stop = min(length, start + PIECE)
+            try:
+                digits = self._digits([a[:, start:stop] for a in inputs], first)
+            except DdcError:
+                self._digits(inputs, first)  # it says where in the sequence
+                raise
+            made = [
+                (
+                    out[start:stop]
+                    if plain and out.dtype == np.uint8 and out.flags.c_contiguous
+                    else scratch.get(("yield", k), (stop - start,))
+                )
+                for k, (out, plain) in enumerate(zip(wanted, kernel.plain))
+            ]
+            state = kernel.run(digits, made, state)
+            for out, found, plain, values in zip(wanted, made, kernel.plain, kernel.values):
+                if not np.may_share_memory(out, found):
+                    out[start:stop] = found if plain else values[found]
+        last, yields = kernel.machine.states[state], dict(zip(kernel.yields, wanted))
+        return [
+            np.asarray(yields[k] if kind == "yield" else last[k])[None]
+            for kind, k in kernel.machine.results
+        ]
+
+    def _digits(self, inputs: Arrays, first: int) -> list[NDArray[np.uint8]]:
+        """Return the places of one sequence's entries in the alphabets."""
         digits: list[NDArray[np.uint8]] = []
         for param, array, (_, values) in zip(self.params, inputs, self.kernel.machine.inputs):
             given = entries(param, array, "i64" if min(values) < 0 else "bit", first=first)[0]
             if values != tuple(range(len(values))):
                 given = np.searchsorted(np.array(values), given)
             digits.append(np.ascontiguousarray(given, dtype=np.uint8))
-        return [np.asarray(result)[None] for result in self.kernel.of_digits(digits)]
+        return digits
 
 
 def bits_of(param: Param, array: NDArray[Any], first: int) -> NDArray[np.uint8]:

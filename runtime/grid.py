@@ -26,7 +26,7 @@ from .cache import ObjectCache
 from .ends import Ends, Rule
 from .jit import code_of, linked
 from .layouts import STEP_TILE, Layout, flattened, layout_of, longest_first, permuted, widest
-from .scratch import aligned
+from .scratch import aligned, roomy, spacious
 
 Progress = Callable[[int, int], None]
 
@@ -110,7 +110,7 @@ class PackedGrid:
         long = np.diff(starts) == layout.rows
         self.long = aligned(layout.lanes // 8)
         self.long[:] = np.packbits(long, bitorder="little")
-        self.current = aligned(layout.bytes)
+        self.current = roomy(layout.bytes)
         self.spare: NDArray[np.uint8] | None = None
         self.scratch: list[NDArray[np.uint8]] = []
 
@@ -133,7 +133,8 @@ class PackedGrid:
         place = self._first(self.current)
         given = cells
         if self.layout.spread:
-            given = np.zeros((self.shape[0], self.layout.spread), dtype=np.uint8)
+            given = spacious((self.shape[0], self.layout.spread), np.dtype(np.uint8))
+            given[...] = 0
             self._apart(given)[...] = cells
         bad = pack(given.ctypes.data, self.offsets.ctypes.data, place, *self._geometry())
         return not bad
@@ -144,7 +145,7 @@ class PackedGrid:
         place = self._first(self.current)
         made = cells
         if self.layout.spread:
-            made = np.empty((self.shape[0], self.layout.spread), dtype=np.uint8)
+            made = spacious((self.shape[0], self.layout.spread), np.dtype(np.uint8))
         unpack(made.ctypes.data, self.offsets.ctypes.data, place, *self._geometry())
         if made is not cells:
             cells[...] = self._apart(made)
@@ -208,7 +209,7 @@ class PackedGrid:
         if len(self.shape) == 1 and threads == 1:
             return
         if self.spare is None:
-            self.spare = aligned(layout.bytes)
+            self.spare = roomy(layout.bytes)
         while len(self.scratch) < threads and len(self.shape) > 1:
             vectors = 2 * (layout.rows + 2 * layout.ghost) * (layout.tile + 2 * layout.ghost)
             self.scratch.append(aligned(vectors * layout.lanes // 8 if layout.steps > 1 else 64))
@@ -314,18 +315,23 @@ def packed_steps(
     if layout is None:
         return None
     grid = PackedGrid(kernels_of(rule, layout, chosen, cache), shape)
-    if not grid.pack(np.ascontiguousarray(cells.transpose(order))):
+    given = cells.transpose(order)
+    if not given.flags.c_contiguous:
+        given = spacious(given.shape, given.dtype)
+        given[...] = cells.transpose(order)
+    if not grid.pack(given):
         raise NotBits
+    del given
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
             grid.advance(count, pool, threads, progress)
     else:
         grid.advance(count, progress=progress)
-    result = np.empty(cells.shape, dtype=np.uint8) if out is None else out
+    result = spacious(cells.shape, np.dtype(np.uint8)) if out is None else out
     if order == tuple(range(len(order))):
         grid.unpack(result)
     else:
-        turned = np.empty(shape, dtype=np.uint8)
+        turned = spacious(shape, np.dtype(np.uint8))
         grid.unpack(turned)
         result.transpose(order)[...] = turned
     return result

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ddc.backends.lowering.machine import Machine, machine_of
 from ddc.backends.lowering.rows import rows_of
 from ddc.backends.lowering.stencil import Stencil, stencil_of
-from ddc.ir import Category, DdcError, Missing, Module, Real, dims, element
+from ddc.ir import Category, DdcError, Missing, Module, Param, Real, dims, element
 
 from . import batch, results
 from .batch import Progress
@@ -25,7 +25,6 @@ from .binding import Binding, rectangular
 from .engine import function_of
 from .packing import LogicRows, PackedRows, is_binary
 from .rows import NotLogic, SingleKernel, has_exact_singles
-from .scratch import Scratch
 from .sequence import BatchKernel, SequenceKernel, adder, fits
 from .stepping import Stepper
 from .streams import Grids, Stream
@@ -241,7 +240,7 @@ class Runner:
         assert binding is not None
         long = bool(self.ranks) and min(self.ranks) == 1 and len(arrays[0]) >= LONG_SEQUENCE
         if self.scans and long:
-            made = self._sequence(arrays)
+            made = self._sequence(arrays, wanted, out)
             if made is not None:
                 return made
         grids = self.grids if arrays and arrays[0].nbytes >= batch.WORTH else None
@@ -257,19 +256,25 @@ class Runner:
             return None
         return Grids(self.binding, reach)
 
-    def _sequence(self, arrays: Sequence[NDArray[Any]]) -> Sequence[Any] | None:
+    def _sequence(
+        self, arrays: Sequence[NDArray[Any]], wanted: Sequence[np.dtype[Any] | None], out: Any
+    ) -> Sequence[Any] | None:
         """Return the answer for long sequences; None where the automaton is not for them."""
         machine = self.machine
         if machine is None or len({len(a) for a in arrays}) > 1:
             return None
-        if machine.is_adder:
-            a, b = (entries(p, array, "bit") for p, array in zip(self.params, arrays))
-            return (long_sum(a, b),)
-        if self.sequence is None:
+        if not machine.is_adder and self.sequence is None:
             return None
+        shapes, _ = results.shapes(self.module.entry, [a.shape for a in arrays])
+        made = results.outputs(shapes, wanted, out, [False] * len(shapes))
+        arrays = [a.copy() if any(np.may_share_memory(a, m) for m in made) else a for a in arrays]
+        if machine.is_adder:
+            long_sum(self.params, arrays, made[0])
+            return made
+        assert self.sequence is not None
         engine = batch.SequenceEngine(self.sequence, self.params)
-        found = engine.block([a[None] for a in arrays], 0, 1, Scratch())
-        return [part[0] for part in found]
+        batch.run(engine, [a[None] for a in arrays], [m[None] for m in made], 1)
+        return made
 
     # ------------------------------------------------------------ Python
 
@@ -333,14 +338,24 @@ class Runner:
         return self.stepper(grid, count, threads, out, progress)
 
 
-def long_sum(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the sum of two numbers given by their bits, least significant first."""
-    words = -(-len(a) // 64)
+def long_sum(params: Sequence[Param], terms: Sequence[NDArray[Any]], out: NDArray[Any]) -> None:
+    """Write the sum of two numbers given by their bits, least significant first."""
+    size = len(out)
+    words = -(-size // 64)
     packed = np.zeros((3, words * 8), dtype=np.uint8)
-    for row, bits in zip(packed, (a, b)):
-        row[: -(-len(a) // 8)] = np.packbits(bits, bitorder="little")
+    pieces = [slice(k, min(size, k + batch.PIECE)) for k in range(0, size, batch.PIECE)]
+    for row, param, bits in zip(packed, params, terms):
+        for piece in pieces:
+            try:
+                given = entries(param, bits[piece], "bit")
+            except DdcError:
+                entries(param, bits, "bit")  # it says where in the sequence
+                raise
+            row[piece.start // 8 : -(-piece.stop // 8)] = np.packbits(given, bitorder="little")
     adder()(*(row.ctypes.data for row in packed), words)
-    return np.unpackbits(packed[2], count=len(a), bitorder="little")
+    for piece in pieces:
+        part = packed[2, piece.start // 8 : -(-piece.stop // 8)]
+        out[piece] = np.unpackbits(part, count=piece.stop - piece.start, bitorder="little")
 
 
 __all__ = ["Runner"]

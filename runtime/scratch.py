@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,3 +43,31 @@ def aligned(size: int) -> NDArray[np.uint8]:
     raw = np.empty(size + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + size]
+
+
+def roomy(size: int) -> NDArray[np.uint8]:
+    """Return `aligned` memory of any size: in a file of its own where memory would not do."""
+    raw = spacious((size + 64,), np.dtype(np.uint8))
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size]
+
+
+def spacious(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array: in memory, or in a file of its own where memory would not do."""
+    size = math.prod(shape) * dtype.itemsize
+    if size <= _free_memory() // 2:
+        try:
+            return np.empty(shape, dtype=dtype)
+        except MemoryError:  # a limit on this process
+            pass
+    with tempfile.TemporaryFile(dir=os.environ.get("DDC_SCRATCH")) as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
+
+
+def _free_memory() -> int:
+    """Return the bytes of memory that are not in use; much where the system does not tell."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 1 << 62

@@ -48,11 +48,16 @@ class SequenceKernel:
         text = sequence_kernel(machine, self.yields, chosen)
         self.call = _native(text, signature, chosen, cache)
 
-    def run(self, digits: Sequence[NDArray[np.uint8]], outputs: Sequence[NDArray[np.uint8]]) -> int:
+    def run(
+        self,
+        digits: Sequence[NDArray[np.uint8]],
+        outputs: Sequence[NDArray[np.uint8]],
+        state: int = 0,
+    ) -> int:
         """Return the last state; inputs are contiguous digits, outputs places among the values."""
         count = len(digits[0])
         addresses = [a.ctypes.data for a in (*digits, *outputs)]
-        last: int = self.call(*addresses, 0, count, 0)
+        last: int = self.call(*addresses, 0, count, state)
         return last
 
     def results(self, inputs: Sequence[NDArray[np.int64]]) -> tuple[Any, ...]:

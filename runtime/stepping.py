@@ -7,8 +7,6 @@ threads share the bands out. A band has rows of its neighbours around it, one ra
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +25,7 @@ from .batch import bits_of
 from .binding import Binding, rectangular
 from .grid import NotBits, packed_steps
 from .results import check_out
-from .scratch import Scratch
+from .scratch import Scratch, spacious
 from .streams import Reach
 from .values import InputError, OverflowReported, entries
 
@@ -353,24 +351,6 @@ class Bands:
         self.binding.advance(sizes, first, second, steps - 1)
         last = first if steps % 2 else second
         target[start:stop] = last[start - low : stop - low]
-
-
-def spacious(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return an array: in memory, or in a file of its own where memory would not do."""
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if size <= _free_memory() // 2:
-        return np.empty(shape, dtype=dtype)
-    with tempfile.TemporaryFile(dir=os.environ.get("DDC_SCRATCH")) as file:
-        os.posix_fallocate(file.fileno(), 0, size)
-        return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
-
-
-def _free_memory() -> int:
-    """Return the bytes of memory that are not in use; much where the system does not tell."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 1 << 62
 
 
 def _takes(out: NDArray[Any], dtype: np.dtype[Any]) -> bool:
