@@ -286,4 +286,7 @@ TASKS: tuple[Task, ...] = (
         lambda m, x: (n := (*m, x), all(a != b for a, b in zip(n, n[::-1], strict=True))),
         8,
     ),
+    Task("seen_before", (DIGIT,), (), lambda m, x: ((*m, x), x in m), 8),
+    Task("rank_in_the_past", ("int<0..5>",), (), lambda m, x: ((*m, x), sum(v < x for v in m)), 7),
+    Task("times_seen", (DIGIT,), (), lambda m, x: ((*m, x), m.count(x)), 8),
 )

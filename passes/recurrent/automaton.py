@@ -18,9 +18,9 @@ from ddc.passes.base import Context, Declined, Pass
 from .counters import counters
 from .encode import Coding, encode
 from .feedback import LAGS, SHAPES, feedbacks, formulas
+from .history import histories
 from .linear import recurrences
 from .machine import Closing, Mealy, machines
-from .mirror import mirrors
 from .network import StepNetwork, is_recurrent
 from .window import Window, windows
 
@@ -141,7 +141,7 @@ def found_program(net: StepNetwork, context: Context) -> Module:
 
     Where none is right on all samples, the shortest description of the network is a rule and
     where it departs from it: that rule is returned, with a note. So it is with `allow_inexact` where
-    a program that is right on all samples only repeats rare errors at more than twice the length of
+    a program that is right on all samples only repeats rare errors at one and a half times the length of
     such a rule; without it, the note says that there is one.
     """
     far = Closing()
@@ -168,7 +168,7 @@ def found_program(net: StepNetwork, context: Context) -> Module:
         context.note(f"{share}: the rule behind it, not the network itself")
         return program.emit(net)
     context.note(
-        f"{share}, in less than half the length of the program that answers all: is the network wrong "
+        f"{share}, and is much shorter than the program that answers all: is the network wrong "
         "on the others? --allow-inexact writes the shorter one"
     )
     return exact.emit(net)
@@ -248,13 +248,13 @@ class _Judge:
     def nearest(self, exact: Program | None = None) -> tuple[float, str, Program] | None:
         """Return the shortest description of the network: a program, and where it departs.
 
-        Beside a program that departs nowhere, None unless that is more than twice as long and longer
+        Beside a program that departs nowhere, None unless that is half as long again and longer
         than rule and departures together.
         """
         found = min(self.near, key=self._bits, default=None)
         if found is None or exact is None:
             return found
-        shorter = self._bits(found) < PRICE * exact.cost and 2 * found[2].cost < exact.cost
+        shorter = self._bits(found) < PRICE * exact.cost and 3 * found[2].cost <= 2 * exact.cost
         return found if shorter and self._explains(found[2]) else None
 
     def _bits(self, item: tuple[float, str, Program]) -> float:
@@ -338,8 +338,8 @@ def candidates(
         yield "an expression of the last output", fed
     for machine in () if plain else machines(net, rng, far, tolerance):
         yield f"a machine of {machine.states} states", Encoded(machine, net)
-    for mirror in () if plain else mirrors(net, rng):
-        yield "a mirror", mirror
+    for history in () if plain else histories(net, rng):
+        yield "a comparison of the past with itself", history
     if done():
         return  # memory that outputs do not show is looked for only where it has to be
     for counter in counters(net, rng, tolerance, 1 if plain else 2):

@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 
 SAMPLES = 300
 ORDERS = 4  # past outputs
-LARGEST = 64  # coefficient
+LARGEST = 1 << 12  # coefficient
 MAX_LETTERS = 24  # for weights by letter
 
 
