@@ -13,7 +13,7 @@ from ddc.backends.lowering.machine import Machine, widths
 from ddc.ir.equivalence.gates import Gates
 
 from .bits import TERNARY, emit_gates, emit_recipe, vector_type
-from .text import Writer
+from .text import Writer, procedure, vector_width
 
 
 def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
@@ -68,16 +68,7 @@ def batch_kernel(machine: Machine, outputs: Sequence[int], lanes: int) -> str:
     names = (
         "ptr noalias %inputs, ptr noalias %outputs, ptr noalias %states, i64 %steps, i64 %vectors"
     )
-    return "\n".join(
-        [
-            f"define void @run({names}) #0 {{",
-            w.text(),
-            "}",
-            TERNARY,
-            f'attributes #0 = {{ nounwind "prefer-vector-width"="{lanes}" }}',
-            "",
-        ]
-    )
+    return "\n".join([procedure("run", names, w), TERNARY, vector_width(lanes), ""])
 
 
 def _plane(w: Writer, type_: str, base: str, time: str, column: str, k: int) -> str:

@@ -9,7 +9,7 @@ from ddc.backends.lowering.luts import Recipe, recipe
 from ddc.ir.equivalence.gates import Gates
 
 from .bits import TERNARY, emit_gates, emit_recipe, vector_type
-from .text import Writer
+from .text import Writer, procedure, vector_width
 
 
 def columns_kernel(
@@ -59,16 +59,7 @@ def columns_kernel(
             w.line(f"store {type_} {value}, ptr {place}, align {lanes // 8}")
     w.line("ret void")
     names = "ptr noalias %inputs, ptr noalias %outputs, i64 %stride, i64 %first, i64 %end"
-    return "\n".join(
-        [
-            f"define void @run({names}) #0 {{",
-            w.text(),
-            "}",
-            TERNARY,
-            f'attributes #0 = {{ nounwind "prefer-vector-width"="{lanes}" }}',
-            "",
-        ]
-    )
+    return "\n".join([procedure("run", names, w), TERNARY, vector_width(lanes), ""])
 
 
 def _grouped(groups: Sequence[int] | None) -> list[tuple[int, int, int]]:

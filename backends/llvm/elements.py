@@ -5,7 +5,7 @@ Vectors are explicit; `<1 x T>` does the rest of an array.
 
 from __future__ import annotations
 
-from .text import Writer
+from .text import Writer, procedure, vector_width
 
 VECTOR = 64  # numbers at a time
 LINE = 64  # bytes of a cache line
@@ -31,7 +31,7 @@ def moves(given: str, stored: str) -> str:
         vector = f"<{count} x double>"
         parts.append(f"declare {vector} @llvm.rint.v{count}f64({vector})")
     parts += [
-        'attributes #0 = { nounwind "prefer-vector-width"="512" }',
+        vector_width(512),
         "!0 = !{i32 1}",
     ]
     return "\n".join([*parts, ""])
@@ -153,4 +153,4 @@ def _give(given: str, stored: str) -> str:
             w.line(f"store <{size} x {made}> {value}, ptr {place}, {how}")
     w.line("ret void")
     names = "ptr noalias %source, ptr noalias %target, i64 %count"
-    return f"define void @give({names}) #0 {{\n{w.text()}\n}}\n"
+    return procedure("give", names, w) + "\n"

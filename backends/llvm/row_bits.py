@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .text import Writer, real
+from .text import Writer, real, vector_width
 from .transposition import ONE_IN_BYTES, Vectors, transpose
 
 LEAST = 64  # numbers of a run
@@ -39,7 +39,7 @@ def row_conversions(lanes: int, element: str) -> str:
     if type_[0] == "i":
         size = lanes // 8
         texts.append(f"declare {type_} @llvm.vector.reduce.or.v{size}{type_}(<{size} x {type_}>)")
-    texts.append(f'attributes #0 = {{ nounwind "prefer-vector-width"="{max(128, lanes)}" }}')
+    texts.append(vector_width(max(128, lanes)))
     return "\n".join([*texts, ""])
 
 

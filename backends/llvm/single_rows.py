@@ -17,13 +17,12 @@ import numpy as np
 from ddc.ir import Module, Op, Real, attributes, dims, element
 
 from .expressions import least_single
-from .text import Writer, real
+from .text import Writer, real, vector_width
 
 MOST_FEATURES = 32
 MOST_KNOTS = 16
 LANES = 16
 CHUNK = 64  # rows whose words are made before the logic looks at them
-ATTRIBUTES = 'attributes #0 = { nounwind "prefer-vector-width"="512" }'
 
 
 def vector(values: Sequence[float]) -> str:
@@ -110,7 +109,7 @@ def threshold_kernel(module: Module) -> str | None:
     _return_nans(w, count, nans)
     head = "define i32 @run(ptr noalias %x, ptr noalias %out, i64 %rows) #0 {"
     count_bits = f"declare <{LANES} x i32> @llvm.ctpop.v{LANES}i32(<{LANES} x i32>)"
-    return "\n".join([count_bits, head, w.text(), "}", ATTRIBUTES, ""])
+    return "\n".join([count_bits, head, w.text(), "}", vector_width(512), ""])
 
 
 def _note_nans(w: Writer, given: str, count: int, nans: str) -> None:
@@ -306,7 +305,7 @@ def curve_kernel(module: Module) -> str | None:
         f"declare void @llvm.masked.store.v{LANES}f32.p0({type_}, ptr, i32, <{LANES} x i1>)",
     ]
     head = "define i32 @run(ptr noalias %x, ptr noalias %out, i64 %count) #0 {"
-    return "\n".join([*declared, head, w.text(), "}", ATTRIBUTES, ""])
+    return "\n".join([*declared, head, w.text(), "}", vector_width(512), ""])
 
 
 def _curve_vector(

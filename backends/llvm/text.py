@@ -133,3 +133,13 @@ class Loop:
     def finals(self) -> list[str]:
         """The carried values after the loop."""
         return self.values
+
+
+def procedure(name: str, parameters: str, w: Writer) -> str:
+    """Return a function without a result whose body is written."""
+    return f"define void @{name}({parameters}) #0 {{\n{w.text()}\n}}"
+
+
+def vector_width(lanes: int) -> str:
+    """Return what all functions of a module have in common: vectors of so many bits."""
+    return f'attributes #0 = {{ nounwind "prefer-vector-width"="{lanes}" }}'

@@ -12,7 +12,7 @@ from ddc.backends.lowering.nest import Assign, For, Kernel, Let, Mut, Stmt, Stor
 
 from .expressions import FIRST_VARIANT, Expressions
 from .helpers import texts
-from .text import quoted
+from .text import quoted, vector_width
 
 # How the C calling convention wants narrow ints extended.
 EXTENSION = {"bit": "zeroext ", "i8": "signext ", "i16": "signext "}
@@ -45,7 +45,7 @@ class Unit(Expressions):
         parts += self.functions
         parts += texts(self.helpers)
         parts += ["\n".join(self.declared.values())] if self.declared else []
-        parts.append('attributes #0 = { nounwind "prefer-vector-width"="512" }')
+        parts.append(vector_width(512))
         parts += self._variants()
         return "\n\n".join(parts) + "\n"
 
