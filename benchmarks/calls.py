@@ -47,6 +47,8 @@ def n1() -> Iterator[Line]:
 
     yield "one call, 2^27 bytes, out= / numba", faster(lambda: rule(x, out=out), theirs)
     yield "the same, a new array of int64 / numba", faster(lambda: rule(x), theirs, rounds=3)
+    ratio = faster(lambda: rule(x), lambda: np.ones(len(x), np.int64), rounds=3)
+    yield "the same / a new array of ones", ratio
 
 
 def n3() -> Iterator[Line]:
@@ -117,6 +119,10 @@ def n7() -> Iterator[Line]:
 
     yield "10^5 sequences of bits, packed once / numba", faster(lambda: rule(packed), theirs, 20)
     yield "10^5 sequences of bits, bytes / numba", faster(lambda: rule(x), theirs, 20)
+    words = x.view(np.uint64).ravel()
+    yield "10^5 sequences of bits, bytes / reading", faster(
+        lambda: rule(x), lambda: numba_read(words)
+    )
 
 
 def n8() -> Iterator[Line]:
@@ -174,6 +180,9 @@ def n10() -> Iterator[Line]:
         lambda: rule(single, out=narrow), theirs, 20
     )
     yield "16-knot curve, float64, out= / np.interp", faster(lambda: rule(x, out=out), theirs, 20)
+    yield "16-knot curve, float64, out= / copying", faster(
+        lambda: rule(x, out=out), lambda: np.copyto(out, x)
+    )
 
 
 def calls() -> Iterator[Line]:

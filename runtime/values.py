@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def entries(
     a longer one, along its first axis. Raises `DdcError` for values that are not of the declared
     type, `OverflowReported` for ints beyond 64 bits.
     """
-    dtype = np.dtype(np.float32) if single and type_ == "f64" else entry_dtype(type_)
+    dtype = _stored(type_, single)
     if array.size >= LARGE and array.flags.c_contiguous:
         quickly = taken(param, array, dtype)
         if quickly is not None:
@@ -59,6 +60,12 @@ def entries(
     for start, stop in _blocks(flat.size):
         out[start:stop] = _block(param, flat[start:stop], type_, dtype, (first, start), array.shape)
     return made
+
+
+@lru_cache(maxsize=32)
+def _stored(type_: str, single: bool) -> np.dtype[Any]:
+    """Return the dtype of stored entries."""
+    return np.dtype(np.float32) if single and type_ == "f64" else entry_dtype(type_)
 
 
 def _blocks(size: int) -> Iterator[tuple[int, int]]:
@@ -117,9 +124,10 @@ def _is_good(param: Param, array: NDArray[Any], type_: str, dtype: np.dtype[Any]
             return True
         if kind == "f" and not bool((np.rint(array) == array).all()):
             return False
-        reach = np.iinfo(dtype)
-        low = reach.min if low is None else low
-        high = reach.max if high is None else high
+        if low is None or high is None:
+            reach = np.iinfo(dtype)
+            low = reach.min if low is None else low
+            high = reach.max if high is None else high
         if kind == "f" and (low < -(1 << 53) or high > 1 << 53):
             return False  # beyond these a float is not one int
     least = 0 if kind == "u" and low is not None and low <= 0 else array.min().item()
