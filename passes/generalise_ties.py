@@ -33,6 +33,7 @@ LETTERS = ("N", "M", "K", "L", "P", "Q", "R", "S")
 
 MIN_SHOWN = 3  # entries of a map that read everything its rule reads: fewer make no rule
 MIN_ALONG = 2  # such entries along each axis that windows move along
+MOST_OFFSETS = 1 << 12  # of one index that are listed
 MIN_BLOCK = 3  # shorter blocks of one axis are taken as windows
 
 # A node: ("axis", parameter, number), ("loop", variable) or ("letter", name).
@@ -195,12 +196,43 @@ class Ties:
                 extent = loop.high.const - loop.low.const
                 inside = self._inside(loop, op.body)
                 whole, shown = whole * extent, shown * inside
+                if self._rings(loop, op.body):
+                    self._pin(("loop", loop.symbol), "the window reads the whole ring")
                 if inside < min(extent, MIN_ALONG):
                     self._pin(("loop", loop.symbol), f"{inside} of its outputs show the whole rule")
             if shown < MIN_SHOWN:
                 reason = f"{shown} of {whole} outputs show the whole rule"
                 for loop in loops:
                     self._pin(("loop", loop.symbol), reason)
+
+    def _rings(self, loop: Loop, body: Block) -> bool:
+        """Tell whether the reads that follow a loop around an axis are all its entries."""
+        places: dict[Node, set[int]] = {}
+        wrapped: set[Node] = set()
+        for op in walk(body):
+            for number, index in enumerate(op.index if op.code == "load" else ()):
+                axis: Node = ("axis", str(op.operands[0]), str(number))
+                if axis not in self.values:
+                    continue
+                wrapped |= {axis} if index.border == "wrap" else set()
+                known = places.setdefault(axis, set())
+                known.update(at % self.values[axis] for at in self._offsets(index, loop))
+        return any(len(places[axis]) == self.values[axis] > 1 for axis in wrapped)
+
+    def _offsets(self, index: Index, loop: Loop) -> list[int]:
+        """Return how far from a loop's variable an index reads, for all values of inner loops."""
+        if index.at.coefficient(loop.symbol) != 1:
+            return []
+        found = [index.at.const]
+        for symbol, factor in index.at.terms:
+            if symbol == loop.symbol:
+                continue
+            inner = self.loops.get(str(symbol))
+            if inner is None or len(found) * inner.high.const > MOST_OFFSETS:
+                return []
+            values = range(inner.low.const, inner.high.const)
+            found = [at + factor * value for at in found for value in values]
+        return found
 
     def _inside(self, loop: Loop, body: Block) -> int:
         """Return how many values of a loop have all reads that follow it within the borders."""

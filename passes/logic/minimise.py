@@ -29,7 +29,7 @@ from .integer import (
 from .intervals import intervals
 from .polish import polish
 from .predicate import members, reading
-from .products import products, quadratic_forms
+from .products import products, quadratic_forms, sums_of_products
 from .relation import relations, sums_and_differences
 from .small import minimal
 from .strategy import Strategy
@@ -186,6 +186,7 @@ _INTEGER: tuple[Strategy, ...] = (
     along_index,
     sums_and_differences,
     quadratic_forms,
+    sums_of_products,
     products,
     separable,
     counts,

@@ -7,7 +7,7 @@ from itertools import combinations, combinations_with_replacement, permutations
 
 import numpy as np
 
-from .build import linear
+from .build import conjoin, linear
 from .expr import Arithmetic, ArithmeticOp, Expr, Mod, topological
 from .strategy import Solver
 from .table import Axis, Ints, Problem, spread
@@ -15,6 +15,7 @@ from .table import Axis, Ints, Problem, spread
 _FEWEST_LEVELS = 3  # of a factor: a bit times a number is a choice
 _MOST_AXES = 4  # of a quadratic form
 _FIT_POINTS = 256
+_MOST_TERMS = 24  # of a sum of products
 _LARGEST = 1 << 16  # coefficient
 _LARGEST_FACTOR = 1 << 20  # products with coefficients are exact in an int64
 
@@ -49,6 +50,27 @@ def quadratic_forms(problem: Problem, solver: Solver) -> Iterator[Expr]:
     axes = [axis.expr for axis in problem.axes]
     exprs = [*axes, *(Arithmetic("mul", axes[i], axes[j]) for i, j in pairs)]
     yield linear(zip(weights, exprs, strict=True), const)
+
+
+def sums_of_products(problem: Problem, solver: Solver) -> Iterator[Expr]:
+    """Offer a sum of conjunctions of bits (the multilinear polynomial), where it is short."""
+    rank = len(problem.axes)
+    if not problem.all_bits or not problem.full or not solver.affords(problem.size * rank):
+        return
+    terms = problem.values.copy()
+    for at in range(rank):  # the Moebius transform
+        along = np.moveaxis(terms, at, 0)
+        along[1] -= along[0]
+    places = np.argwhere(terms)
+    if len(places) > min(_MOST_TERMS, problem.size // 4):
+        return
+    axes = [axis.expr for axis in problem.axes]
+    parts = [
+        (int(terms[tuple(place)]), conjoin(axes[k] for k in np.flatnonzero(place)))
+        for place in places
+        if place.any()
+    ]
+    yield linear(parts, int(terms[(0,) * rank]))
 
 
 def products(problem: Problem, solver: Solver) -> Iterator[Expr]:

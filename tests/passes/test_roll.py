@@ -75,6 +75,19 @@ def test_two_cells_do_not_tell_left_from_right() -> None:
     assert any("keeps its size 2" in note for note in context.notes)
 
 
+@pytest.mark.parametrize(("size", "offsets", "kept"), [(3, 1, True), (4, 1, False), (5, 2, True)])
+def test_a_window_of_the_whole_ring_tells_no_offsets(size: int, offsets: int, kept: bool) -> None:
+    window = range(-offsets, offsets + 1)
+    weights = {offset % size: 1 << offset + offsets for offset in window}
+
+    def rule(at: Place, given: Any) -> int:
+        cells = dict(given).items()
+        return int(sum(weights[(k - at[0]) % size] * v for (_, (k,)), v in cells) in (1, 6, 12, 25))
+
+    module = compiled(module_of({"x": (BIT, (size,))}, (size,), ring("x", size, window), rule))
+    assert (sizes(module) == []) == kept
+
+
 @pytest.mark.parametrize(("size", "kept"), [(4, True), (5, False)])
 def test_three_entries_that_read_the_whole_window_make_a_rule(size: int, kept: bool) -> None:
     module = module_of(
@@ -127,7 +140,7 @@ def test_border_of_ones_and_clamped_border() -> None:
         assert answer(module, x=[0, 1, 0, 0, 1]) == expected
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (6, 6), (3, 4, 5)])
+@pytest.mark.parametrize("shape", [(5, 7), (6, 6), (4, 6, 5)])
 def test_grids_wrap_on_every_axis(shape: Place) -> None:
     rank = len(shape)
     window = list(itertools.product((-1, 0, 1), repeat=rank))

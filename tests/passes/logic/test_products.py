@@ -55,3 +55,11 @@ def test_divisors_that_may_be_zero_are_left_alone() -> None:
 def test_products_beyond_exact_numbers_are_left_alone() -> None:
     large = (0, 1 << 24, 1 << 25)
     assert "*" not in told(lambda a, b: (a > 0) * (b > 0) * 7, large, large)
+
+
+def test_triangles_of_a_graph_are_a_sum_of_products() -> None:
+    def triangles(a: int, b: int, c: int, d: int, e: int, f: int) -> int:
+        return a * b * d + a * c * e + b * c * f + d * e * f
+
+    text = told(triangles, *[R(2)] * 6)
+    assert text.count("and") == 8 and text.count("+") == 3 and "if" not in text
