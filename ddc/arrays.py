@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ddc.frontend.files import DAMAGE
 from ddc.ir import DdcError, UsageError
 
 from .output import whole_file
@@ -67,25 +70,40 @@ def read_inputs(path: str, names: list[str] | None) -> list[Any]:
         if suffix == ".npy":
             return [np.load(path, mmap_mode="r", allow_pickle=False)]
         if suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
                 return _ordered({key: archive[key] for key in archive.files}, names, path)
         if suffix == ".csv":
             return _ordered(_table(path), names, path)
     except FileNotFoundError:
         raise DdcError(f"cannot read {path!r}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DdcError(f"cannot read {path!r}: {reason}") from None
+    except (OSError, csv.Error, *DAMAGE) as error:
+        raise DdcError(f"cannot read {path!r}: {_reason(error)}") from None
     raise UsageError(f"data is read from .npy, .npz and .csv, not from {path!r}")
 
 
+def _reason(error: Exception) -> str:
+    """Return what is wrong with a file, without the advice that numpy gives to programmers."""
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    return "it holds no plain numbers" if "pickle" in said else said.partition("; ")[0]
+
+
 def _table(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        header = file.readline().strip().split(",")
-    columns = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+    """Return the columns of a table, those called `x0, x1, ...` as one array too."""
+    from ddc.frontend.samples import table_arrays
+
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tables without rows
+        columns = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8-sig")
+    if not columns.size:
+        raise DdcError(f"{path!r}: a table needs a header and at least one row")
     if columns.shape[1] != len(header):
         raise DdcError(f"{path!r}: {len(header)} names for {columns.shape[1]} columns")
-    return {name.strip(): columns[:, number] for number, name in enumerate(header)}
+    try:
+        return table_arrays(header, columns)
+    except DdcError as error:
+        raise DdcError(f"{path!r}: {error}") from None
 
 
 def _ordered(found: dict[str, Any], names: list[str] | None, path: str) -> list[Any]:

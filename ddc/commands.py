@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from ddc.ir import DdcError, UsageError, print_module
+from ddc.ir import UsageError, print_module
 
 from . import driver
 from .inspection import Inspection
 from .options import Options
 from .output import check_writable, say, write_files, write_text
-from .targets import SUFFIXES, checked_name, emit, files, suffix_of
+from .targets import checked_name, checked_target, emit, files, suffix_of
 
 EXIT_MISMATCH = 3
 
@@ -53,19 +53,10 @@ def compile_models(arguments: argparse.Namespace) -> int:
 
 def _target(arguments: argparse.Namespace) -> str:
     """Return what to write: as asked for, else by the suffix, else Python."""
-    from ddc.backends import backends
-
     chosen: str | None = "ir" if arguments.emit == "ir" else arguments.backend
     if chosen is None and arguments.out not in (None, "-"):
         chosen = suffix_of(arguments.out)
-    target = chosen or "python"
-    known = ["ir", *backends()]
-    if target in known:
-        return target
-    if target in SUFFIXES.values():
-        suffixes = " ".join(s for s, name in SUFFIXES.items() if name in known)
-        raise DdcError(f"the {target} backend is not built yet: write one of {suffixes}")
-    raise UsageError(f"there is no backend {target!r}; there are {', '.join(known)}")
+    return checked_target(chosen or "python")
 
 
 def verify_program(arguments: argparse.Namespace) -> int:

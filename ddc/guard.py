@@ -44,7 +44,7 @@ def run(function: str, options: argparse.Namespace) -> int:
         if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
             print("ddc: error: out of memory", file=sys.stderr)
             return EXIT_BAD_INPUT
-        where = _write_reproducer(error, getattr(options, "crash_reproducer", None))
+        where = write_reproducer(error, getattr(options, "crash_reproducer", None))
         line = printable(f"{type(error).__name__}: {error}".splitlines()[0])
         print(f"ddc: internal error: {line}; a reproducer is in {where}", file=sys.stderr)
         return EXIT_BUG
@@ -55,7 +55,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
-def _write_reproducer(error: Exception, wanted: str | None) -> str:
+def write_reproducer(error: Exception, wanted: str | None) -> str:
     """Write the module before the failing pass with the rest of the pipeline, and the traceback."""
     lines = ["ddc crash reproducer", "command: " + " ".join(map(ascii, sys.argv[1:]))]
     lines += "".join(traceback.format_exception(error)).splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType
@@ -15,9 +16,28 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "style": ("plain", "numpy"),
     "size": ("auto", "fixed"),
     "require": ("proved", "tested", None),
+    "emit": ("ir", None),
 }
-TEXTS = ("input", "output", "name", "passes", "factory")
-SWITCHES = ("allow_inexact", "trust", "quiet", "time_passes", "verify_each")
+TEXTS = (
+    "input",
+    "output",
+    "name",
+    "passes",
+    "factory",
+    "backend",
+    "target_cpu",
+    "crash_reproducer",
+)
+NUMBERS = ("snap", "proof_seconds")
+SWITCHES = (
+    "allow_inexact",
+    "trust",
+    "quiet",
+    "time_passes",
+    "verify_each",
+    "print_ir_after_all",
+    "print_ir_after_change",
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,15 @@ class Options:
     print_ir_after: tuple[str, ...] = ()
     print_ir_after_all: bool = False
     print_ir_after_change: bool = False
+    backend: str | None = None
+    target_cpu: str | None = None
+    emit: str | None = None
+    crash_reproducer: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for numbers that mean nothing."""
+        if not 0 <= self.proof_seconds < math.inf:
+            raise UsageError(f"--proof-seconds takes seconds, not {self.proof_seconds}")
 
     @staticmethod
     def given(keywords: dict[str, Any]) -> Options:
@@ -75,6 +104,11 @@ class Options:
         return Options(**values)
 
 
+def _are_names(value: object) -> bool:
+    several = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
+    return isinstance(value, str) or several
+
+
 def _check(key: str, value: object) -> None:
     """Raise `UsageError` where a keyword has a value that the command line could not give it."""
     shown = "model" if key == "factory" else key
@@ -85,7 +119,12 @@ def _check(key: str, value: object) -> None:
         raise UsageError(f"{shown} is a string, not {type(value).__name__}")
     if key in SWITCHES and not isinstance(value, bool):
         raise UsageError(f"{shown} is True or False, not {value!r}")
-    if key == "snap" and (isinstance(value, bool) or not isinstance(value, (float, int, NoneType))):
-        raise UsageError(f"snap is a number, not {type(value).__name__}")
+    if key in NUMBERS and not (key == "snap" and value is None):
+        if isinstance(value, bool) or not isinstance(value, (float, int)):
+            raise UsageError(f"{key} is a number, not {type(value).__name__}")
+    if key == "progress" and not isinstance(value, (bool, NoneType)):
+        raise UsageError(f"progress is True, False or None, not {value!r}")
+    if key == "print_ir_after" and not _are_names(value):
+        raise UsageError(f"print_ir_after is the name of a pass or several, not {value!r}")
     if key == "data" and not isinstance(value, (str, Path, NoneType)):
         raise UsageError(f"data is the path of a file, not {type(value).__name__}")

@@ -55,8 +55,8 @@ def check_writable(path: str) -> None:
         probe = target if target.exists() and not target.is_file() else target.parent
         if not os.access(probe, os.W_OK):
             raise DdcError(f"cannot write {path!r}: no permission")
-    except ValueError as error:
-        raise DdcError(f"cannot write {path!r}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise DdcError(f"cannot write {path!r}: {_reason(error)}") from None
 
 
 def write_text(path: str | None, text: str) -> None:

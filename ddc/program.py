@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ddc.ir import Evidence, Module, print_module
+from ddc.ir import DdcError, Evidence, Module, UsageError, print_module
 
 from . import driver
+from .guard import write_reproducer
 from .options import Options
 from .output import write_files
-from .targets import emit, files, suffix_of
+from .targets import checked_target, emit, files, suffix_of
 
 if TYPE_CHECKING:
     from ddc.runtime.native import Runner
@@ -27,9 +28,17 @@ class Program:
     `ir` is its module, `evidence` what is proved, tested, fitted or inferred about it.
     """
 
-    def __init__(self, compiled: driver.Compiled, style: str = "plain") -> None:
+    def __init__(
+        self,
+        compiled: driver.Compiled,
+        style: str = "plain",
+        backend: str | None = None,
+        target_cpu: str | None = None,
+    ) -> None:
         self._compiled = compiled
         self._style = style
+        self._backend = backend
+        self._cpu = target_cpu
 
     @property
     def ir(self) -> Module:
@@ -62,9 +71,12 @@ class Program:
         return emit(self._compiled, "llvm")
 
     def save(self, path: str | Path, style: str | None = None) -> None:
-        """Write the program; the suffix picks the target, the file is written whole or not at all."""
-        target = suffix_of(str(path))
-        write_files(files(self._compiled, str(path), target, style or self._style))
+        """Write the program whole or not at all.
+
+        The suffix picks the target, unless the program was compiled with `backend`.
+        """
+        target = self._backend or suffix_of(str(path))
+        write_files(files(self._compiled, str(path), target, style or self._style, self._cpu))
 
     @cached_property
     def _runner(self) -> Runner:
@@ -129,11 +141,30 @@ def compile(*models: Any, **options: Any) -> Program:
     """Compile trained networks (paths, or one `torch.nn.Module`) into a program.
 
     Keywords are the long options of the command line (`input`, `output`, `name`, `data`, `style`,
-    `size`, `require`, `allow_inexact`, `passes`, `model` …). Raises `DdcError` for bad input,
+    `size`, `require`, `allow_inexact`, `passes`, `model` …); `backend` and `target_cpu` are for
+    `save`, and `emit="ir"` gives the network as it was read. Raises `DdcError` for bad input,
     `MismatchError` where the program would differ from the network.
     """
     given = Options.given(options)
-    return Program(driver.compile_models(models, given), given.style)
+    target = None if given.backend is None else checked_target(given.backend)
+    try:
+        compiled = _compiled(models, given)
+    except DdcError:
+        raise
+    except Exception as error:
+        if given.crash_reproducer is not None:
+            write_reproducer(error, given.crash_reproducer)
+        raise
+    return Program(compiled, given.style, target, given.target_cpu)
+
+
+def _compiled(models: tuple[Any, ...], options: Options) -> driver.Compiled:
+    if options.emit is None:
+        return driver.compile_models(models, options)
+    if len(models) != 1:
+        raise UsageError('emit="ir" writes one network down: give one MODEL')
+    network = driver.read_network(models[0], options)
+    return driver.Compiled(network.module, network.metadata)
 
 
 def load(path: str | Path) -> Program:

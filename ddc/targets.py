@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddc.frontend.records import quote
-from ddc.ir import UsageError, print_module
+from ddc.ir import DdcError, UsageError, print_module
 
 if TYPE_CHECKING:
     from .driver import Compiled
@@ -31,6 +31,19 @@ def suffix_of(path: str) -> str:
         known = " ".join(SUFFIXES)
         raise UsageError(f"no target for {path!r}: its suffix is none of {known}")
     return SUFFIXES[suffix]
+
+
+def checked_target(name: str) -> str:
+    """Return the name of a target, `ir` or a backend; raise `UsageError` for another."""
+    from ddc.backends import backends
+
+    known = ["ir", *backends()]
+    if name in known:
+        return name
+    if name in SUFFIXES.values():
+        suffixes = " ".join(s for s, target in SUFFIXES.items() if target in known)
+        raise DdcError(f"the {name} backend is not built yet: write one of {suffixes}")
+    raise UsageError(f"there is no backend {name!r}; there are {', '.join(known)}")
 
 
 def checked_name(name: str, target: str = "python") -> str:

@@ -100,6 +100,11 @@ def lower(
             said = f"{signature_from} {quote(str(signature))}"
             raise DdcError(f"{takes(network)}; {said} does not fit: {error}") from None
         decision, decision_from = _decision(network, params, output)
+        if decision == "softmax" and _last_kind(network) == "softmax":
+            raise DdcError(
+                f"{decision_from} softmax: the network ends in a softmax of its own: say --output "
+                "raw for its numbers, or argmax for the class"
+            )
         emitter = Emitter(params, feed.mode)
         emitter.feed(given)
         for layer, shape in zip(network.layers, outlines, strict=True):
@@ -161,8 +166,7 @@ def _decision(
         if wanted not in DECISIONS:
             raise DdcError(f"{said} {quote(wanted)} is none of {', '.join(DECISIONS)}")
         return wanted, said
-    working = [x.kind for x in network.layers if x.kind not in ("dropout", "identity")]
-    last = working[-1] if working else ""
+    last = _last_kind(network)
     if last in ("sigmoid", "softmax"):
         return ("half" if last == "sigmoid" else "argmax"), f"the final {last}"
     if any(isinstance(element(type_), Real) for _, type_ in params):
@@ -170,6 +174,12 @@ def _decision(
     raise DdcError(
         f"how are the network's numbers read? say --output with one of {', '.join(DECISIONS)}"
     )
+
+
+def _last_kind(network: Network) -> str:
+    """Return the kind of the last layer that does something."""
+    working = [x.kind for x in network.layers if x.kind not in ("dropout", "identity")]
+    return working[-1] if working else ""
 
 
 class Emitter:
@@ -245,7 +255,7 @@ class Emitter:
                     plane = self.builder.op("eq", name, level, name=f"{name}_{level}")
                     parts.append(self.reshape(plane, shape, (1, *grid), f"{name}_{level}_plane"))
             else:
-                full = shape if len(shape) > len(grid) else (1, *grid)
+                full = (math.prod(shape) // math.prod(grid), *grid)
                 parts.append(self.reshape(name, shape, full, f"{name}_plane"))
         return parts[0] if len(parts) == 1 else self.builder.op("concat", *parts, name="planes")
 

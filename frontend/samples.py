@@ -111,11 +111,25 @@ def _table(data: bytes) -> Samples:
     for number, row in enumerate(rows[1:]):
         for column, cell in enumerate(row):
             values[number, column] = _number(cell, number + 1, header[column])
+    columns = _named(header, values)
+    y = columns.pop("y", None)
+    return Samples(_renamed(_grouped(columns)), y)
+
+
+def table_arrays(header: Sequence[str], values: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of a table by the names that inputs have, and those that count up as one.
+
+    Raises `DdcError` where two columns have one name.
+    """
+    columns = _named(header, values)
+    return _renamed(columns) | _renamed(_grouped(columns))
+
+
+def _named(header: Sequence[str], values: np.ndarray) -> dict[str, np.ndarray]:
     columns = {name.strip(): values[:, index] for index, name in enumerate(header)}
     if len(columns) < len(header):
         raise DdcError("two columns have one name")
-    y = columns.pop("y", None)
-    return Samples(_renamed(_grouped(columns)), y)
+    return columns
 
 
 def _number(cell: str, row: int, column: str) -> float:

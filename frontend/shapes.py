@@ -231,6 +231,9 @@ def _channels(axes: int, params: Sequence[tuple[str, Type]]) -> Shape:
     for name, type_ in params:
         shape, scalar = shape_of(type_), element(type_)
         count = scalar.size if isinstance(scalar, OneHot) else 1
+        channels = 0 if isinstance(scalar, OneHot) else 1
+        if len(shape) == 1 + channels + axes and shape[0] == 1:
+            shape = shape[1:]  # a batch of one, said as the framework sees it
         if len(shape) == axes + 1 and count == 1:
             count, shape = shape[0], shape[1:]
         if len(shape) != axes:

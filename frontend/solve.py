@@ -11,7 +11,8 @@ from .records import Network, quote
 from .shapes import MAX_GUESSED, feed_of, fits, takes, vector_width
 from .signature import Signature, width_of
 
-MAX_STEPS = 50_000
+MAX_STEPS = 50_000  # sizes that are tried, each input counted
+MAX_LETTERS = 6
 
 
 def solve(network: Network, signature: Signature, where: str) -> Signature:
@@ -22,6 +23,8 @@ def solve(network: Network, signature: Signature, where: str) -> Signature:
     letters = signature.letters
     if not letters:
         return signature
+    if len(letters) > MAX_LETTERS:
+        raise DdcError(f"{where}: {len(letters)} letters are too many sizes: write numbers")
     names = " and ".join(letters)
     right = (sizes for sizes in _candidates(network, signature) if fits(network, signature, sizes))
     found = list(islice(right, 2))
@@ -44,7 +47,7 @@ def _candidates(network: Network, signature: Signature) -> Iterator[dict[str, in
     for values in product(range(1, limit + 1), repeat=len(outer)):
         sizes = dict(zip(outer, values, strict=True))
         for value in _last_values(signature, sizes, last, width, limit):
-            steps += 1
+            steps += len(signature.params)
             if steps > MAX_STEPS:
                 raise DdcError(f"too many sizes to try for {', '.join(signature.letters)}")
             yield {**sizes, last: value}

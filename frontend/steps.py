@@ -9,6 +9,7 @@ from .recurrent import CELL_KINDS, input_width
 from .signature import Signature
 
 DEFAULT_LENGTH = 10
+MAX_LENGTH = 1024  # equality is owed up to the trained length, at a cost that grows with it
 
 
 def is_recurrent(network: Network) -> bool:
@@ -69,6 +70,12 @@ def solve_steps(network: Network, signature: Signature, where: str) -> Signature
     if len(numbers) + len(letters) != 1:
         raise DdcError(f"{said}: all inputs share one time axis")
     length = next(iter(numbers), network.length or DEFAULT_LENGTH)
+    if not 1 <= length <= MAX_LENGTH:
+        first = signature.params[0][0]
+        raise DdcError(
+            f"{said}: sequences of {length} steps are more than {MAX_LENGTH}, up to which networks "
+            f"are compared: say a shorter length, such as {first}: ...[100]"
+        )
     return Signature(signature.params, dict.fromkeys(letters, length))
 
 

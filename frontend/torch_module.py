@@ -58,7 +58,7 @@ def to_array(tensor: torch.Tensor) -> np.ndarray:
     try:
         plain = tensor.detach().cpu()
         array: np.ndarray = np.array((plain.float() if narrow else plain).numpy())
-    except (RuntimeError, TypeError, NotImplementedError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise DdcError(f"a tensor cannot be read: {quote(error)}") from None
     return array
 

@@ -31,6 +31,12 @@ def model(tmp_path: Path) -> str:
         ({"data": 5}, "data is the path of a file, not int"),
         ({"allow_inexact": "no"}, "allow_inexact is True or False, not 'no'"),
         ({"print_ir_after": "nonsense"}, "no pass 'nonsense'"),
+        ({"print_ir_after": 5}, "the name of a pass or several, not 5"),
+        ({"proof_seconds": "long"}, "proof_seconds is a number, not str"),
+        ({"proof_seconds": float("nan")}, "takes seconds, not nan"),
+        ({"progress": 1}, "progress is True, False or None, not 1"),
+        ({"backend": "rust"}, "no backend 'rust'"),
+        ({"emit": "c"}, "emit is one of ir, not 'c'"),
     ],
 )
 def test_keywords_that_the_command_line_would_refuse(
@@ -54,3 +60,25 @@ def test_the_style_asked_for_is_the_style_printed(model: str, tmp_path: Path) ->
     program.save(tmp_path / "rule.py")
     assert "import numpy" in (tmp_path / "rule.py").read_text()
     assert "import numpy" not in ddc.compile(model).python()
+
+
+def test_options_of_the_command_line_are_keywords(model: str, tmp_path: Path) -> None:
+    program = ddc.compile(model, backend="c")
+    program.save(tmp_path / "rule.txt")
+    assert "void net(" in (tmp_path / "rule.txt").read_text()
+    network = ddc.compile(model, emit="ir")
+    assert {op.code for op in network.ir.entry.body.ops} >= {"dense", "step"}
+    with pytest.raises(UsageError, match="give one MODEL"):
+        ddc.compile(model, model, emit="ir")
+
+
+def test_a_bug_leaves_a_reproducer(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("ddc.driver.compile_models", broken)
+    with pytest.raises(ZeroDivisionError):
+        ddc.compile(model, crash_reproducer=str(tmp_path / "crash.ddc"))
+    assert "ZeroDivisionError: a bug" in (tmp_path / "crash.ddc").read_text()

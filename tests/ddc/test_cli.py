@@ -286,6 +286,7 @@ def test_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFix
     assert "there is no folder" in refused(capsys, RULE30, "-o", str(tmp_path / "no/x.py"))
     (tmp_path / "taken.py").mkdir()
     assert "it is a folder" in refused(capsys, RULE30, "-o", str(tmp_path / "taken.py"))
+    assert "too long" in refused(capsys, RULE30, "-o", str(tmp_path / ("x" * 300 + ".py")))
 
 
 def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:

@@ -177,6 +177,41 @@ def test_shapes_of_results() -> None:
 # ---------------------------------------------------------------- how inputs are fed
 
 
+@pytest.mark.parametrize("signature", ["g: bit[5, 6]", "g: bit[1, 5, 6]", "g: bit[1, 1, 5, 6]"])
+def test_batch_and_channel_axes_of_one_may_be_said(signature: str) -> None:
+    net = network(conv(1, 1, 3, 3))
+    grids = RNG.integers(0, 2, (4, 5, 6))
+    plain = lower(net, input="g: bit[5, 6]", output="raw").module
+    module = lower(net, input=signature, output="raw").module
+    (entry,) = module.entry.params
+    shape = [dim.const for dim in ir.dims(entry.type)]
+    assert [dim.const for dim in ir.dims(module.entry.results[0].type)] == shape
+    (wanted,), (found,) = (
+        run_batch(m, {"g": grids.reshape(4, *s)}) for m, s in ((plain, (5, 6)), (module, shape))
+    )
+    assert np.array_equal(wanted.ravel(), found.ravel())
+
+
+def test_a_batch_of_several_is_no_input() -> None:
+    for signature in ("g: bit[2, 1, 5, 6]", "g: bit[1, 1, 1, 5, 6]", "g: onehot<2>[2, 5, 6]"):
+        with pytest.raises(DdcError, match="does not fit"):
+            lower(network(conv(1, 1, 3, 3)), input=signature, output="raw")
+    lowered = lower(network(conv(1, 2, 3, 3)), input="g: onehot<2>[1, 5, 6]", output="raw")
+    assert lowered.module.entry.results
+
+
+def test_a_softmax_is_not_applied_twice() -> None:
+    net = network(linear(3, 3), Layer("softmax", "1", {"dim": 1}, {}))
+    with pytest.raises(DdcError, match="softmax of its own: say --output raw .* or argmax"):
+        lower(net, input="x: real[3]", output="softmax")
+
+
+def test_sizes_that_would_take_too_long() -> None:
+    letters = ", ".join(f"x{k}: bit[N{k}]" for k in range(2000))
+    with pytest.raises(DdcError, match="2000 letters are too many sizes: write numbers"):
+        lower(network(linear(1, 2000)), input=letters, output="raw")
+
+
 def test_several_inputs_in_order() -> None:
     net = network(linear(2, 9))
     module = lower(net, input="a: bit[2], k: onehot<3>, s: int{-1, 1}[2, 2]", output="raw").module

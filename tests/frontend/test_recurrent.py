@@ -174,3 +174,13 @@ def test_cells_that_are_not_read(tmp_path: Path) -> None:
     ]:
         with pytest.raises(DdcError, match=words):
             saved(tmp_path, nn.Sequential(cell, nn.Linear(3, 1)))
+
+
+def test_a_length_beyond_what_is_compared(tmp_path: Path) -> None:
+    for signature, length in (
+        ("a: bit[2000], b: bit[2000]", None),
+        ("a: bit[T], b: bit[T]", 60000),
+    ):
+        found = saved(tmp_path, mlp(**({} if length is None else {"length": length})))
+        with pytest.raises(DdcError, match="more than 1024, up to which networks are compared"):
+            lower(found, input=signature, output="raw")

@@ -163,3 +163,8 @@ def test_weights_that_are_not_finite() -> None:
     with torch.no_grad():
         model[0].bias[1] = torch.nan
     refuse(model, r"bias of layer '0'.*nan at index \[1\]")
+
+
+def test_layers_without_numbers_yet() -> None:
+    with pytest.raises(DdcError, match="a tensor cannot be read"):
+        read_module(nn.Sequential(nn.LazyLinear(3)))
