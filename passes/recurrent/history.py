@@ -28,7 +28,7 @@ MAX_LETTERS = 16
 SAMPLES = 2000
 SHIFTS = (1, 2, 3, 4)
 FOLD = 9  # cost of a reduction over the past, beside the relation
-FOLDS = {"and": np.min, "or": np.max, "add": np.sum}
+FOLDS: dict[str, np.ufunc] = {"and": np.minimum, "or": np.maximum, "add": np.add}
 EMPTY = {"and": 1, "or": 0, "add": 0}
 
 
@@ -75,7 +75,7 @@ class History:
             one, other = self.place.pairs(t)
             if len(one):
                 held = self.relation[words[:, one], words[:, other]]
-                found[:, t] = FOLDS[self.fold](held, axis=1)
+                found[:, t] = FOLDS[self.fold].reduce(held, axis=1)
         return found[:, :, None]
 
     def emit(self, net: Words) -> Module:
@@ -134,7 +134,8 @@ def _related(net: StepNetwork, words: Ints, answers: Ints, place: Place, fold: s
         rows = words[answers[:, t] == (fold == "and")]
         one, other = place.pairs(t)
         seen[rows[:, one], rows[:, other]] = True
-    return (seen if fold == "and" else ~seen).astype(np.int64)
+    related: Ints = (seen if fold == "and" else ~seen).astype(np.int64)
+    return related
 
 
 def _weighed(net: StepNetwork, words: Ints, answers: Ints, place: Place, fold: str) -> Ints | None:
@@ -153,7 +154,8 @@ def _weighed(net: StepNetwork, words: Ints, answers: Ints, place: Place, fold: s
     near = np.rint(weights)
     if np.abs(weights - near).max() > 0.05:
         return None
-    return near.astype(np.int64).reshape(size, size)
+    whole: Ints = near.astype(np.int64).reshape(size, size)
+    return whole
 
 
 def _cost(net: StepNetwork, relation: Ints) -> int:
