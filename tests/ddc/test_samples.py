@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def ring(tmp_path: Path) -> str:
     return layers_file(tmp_path / "ring.pt", ring_network(110, 8), "cells: bit[8]", "step")
 
 
-def rows(count: int, wrong: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
+def rows(count: int, wrong: tuple[int, ...] = ()) -> dict[str, Any]:
     """Return cells with what rule 110 makes of them, some labels with one bit turned."""
     cells = np.random.default_rng(5).integers(0, 2, (count, 8))
     code = 4 * np.roll(cells, 1, axis=1) + 2 * cells + np.roll(cells, -1, axis=1)

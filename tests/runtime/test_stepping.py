@@ -16,6 +16,7 @@ from ddc.ir.interpreter import run
 from ddc.runtime import stepping
 from ddc.runtime.native import Runner
 from ddc.runtime.stepping import reach_of
+from ddc.runtime.streams import Reach
 from tests.backends.stencils import stencils
 from tests.runtime.test_rows import RULES
 
@@ -174,8 +175,8 @@ def test_scans_of_a_thousand_steps_are_exact() -> None:
 
 
 def test_the_reach_of_rules() -> None:
-    assert reach_of(ir.parse(RULE30)) == stepping.Reach(1, True)
-    assert reach_of(ir.parse(MAJORITY)) == stepping.Reach(2, False)
+    assert reach_of(ir.parse(RULE30)) == Reach(1, True)
+    assert reach_of(ir.parse(MAJORITY)) == Reach(2, False)
     assert reach_of(ir.parse(RULES)) is None
     where = RULE30.replace("%out = xor %left, %any", "%odd = mod %i, 2\n    %out = xor %left, %odd")
     assert reach_of(ir.parse(where)) is None  # a cell that knows where it is

@@ -20,9 +20,10 @@ RECIPE = Recipe(hidden=2, f=(4,), rate=2e-2, batch=64, checked=1 << 12, drill=60
 
 
 def peak(x: Ints) -> Ints:
-    """The greatest of this letter and the one before, which is 0 at first."""
+    """Return the greatest of this letter and the one before, which is 0 at first."""
     before = np.concatenate([np.zeros_like(x[:, :1]), x[:, :-1]], axis=1)
-    return np.maximum(x, before)
+    found: Ints = np.maximum(x, before)
+    return found
 
 
 def network(error: float) -> Recurrent:
