@@ -85,6 +85,16 @@ def test_imports_point_inward(folder: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("folder", [*sorted(MAY_IMPORT), *OUTSIDE])
+def test_the_folders_are_imported_as_parts_of_ddc(folder: str) -> None:
+    wrong: list[str] = []
+    for path in sources(folder):
+        for module, _ in imported(path, ast.walk(parsed(path))):
+            if module.split(".")[0] in MAY_IMPORT:  # from the root: a second copy of the module
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert wrong == []
+
+
 def test_no_module_needs_itself_to_be_imported() -> None:
     paths = {module_name(p): p for folder in (*MAY_IMPORT, *OUTSIDE) for p in sources(folder)}
     graph: dict[str, set[str]] = {}
