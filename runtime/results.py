@@ -42,12 +42,13 @@ def dtypes(results: Sequence[Param], dtype: Any, out: Any) -> list[np.dtype[Any]
         except TypeError:
             raise InputError("dtype is to be one of numpy") from None
     for result, kind in zip(results, wanted):
-        if not _holds(kind, result):
+        if not holds(kind, result):
             raise InputError(f"{kind} cannot hold %{result.name}, which is {element(result.type)}")
     return list(wanted)
 
 
-def _holds(kind: np.dtype[Any], result: Param) -> bool:
+def holds(kind: np.dtype[Any], result: Param) -> bool:
+    """Tell whether a dtype holds every value of a result."""
     scalar = element(result.type)
     if isinstance(scalar, (Real, Missing)):
         return kind.kind == "f"

@@ -24,7 +24,7 @@ from ddc.ir.ranges import accepts
 from .batch import bits_of
 from .binding import Binding, rectangular
 from .grid import NotBits, packed_steps
-from .results import check_out
+from .results import check_out, holds
 from .scratch import Scratch, spacious
 from .streams import Reach
 from .values import InputError, OverflowReported, entries
@@ -105,6 +105,15 @@ class Stepper:
             packed = self._packed(given, count, threads, out, progress)
             if packed is not None:
                 return packed
+        if count == 1 and given.nbytes >= SMALL:
+            grids, kind = self.runner.grids, (given if out is None else out).dtype
+            if (
+                grids is not None
+                and grids.takes(given)
+                and holds(kind, self.module.entry.results[0])
+            ):
+                made = grids(given, kind, out, threads)
+                return made if made is out else _kept(made, given, out)
         current = entries(param, given, type_)
         if count == 0:
             return _kept(given, given, out)

@@ -13,7 +13,7 @@ from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.backends.lowering.rows import rows_of
 from ddc.ir.interpreter import run, run_batch
-from ddc.runtime import batch, streams
+from ddc.runtime import batch, stepping, streams
 from ddc.runtime.jit import compile_looking, compile_module
 from ddc.runtime.native import Runner
 from ddc.runtime.streams import Grids
@@ -111,6 +111,32 @@ def test_every_border_and_type(text: str, threads: int, monkeypatch: pytest.Monk
             assert np.allclose(same, expected, rtol=1e-12)
             strided = np.zeros((2 * rows, *shape[1:]), out.dtype)[::2]
             assert np.allclose(runner(cells, out=strided), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+def test_one_step_keeps_the_dtype(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+    monkeypatch.setattr(stepping, "SMALL", 0)
+    for text in (RULE30, GROWS):
+        module = ir.parse(text)
+        row = np.random.default_rng(3).integers(0, 2, 3000).astype(dtype)
+        expected = interpreted(module, row.astype(np.int64), 1)
+        if dtype is bool and text is GROWS:
+            with pytest.raises(ValueError, match="does not fit into bool"):
+                Runner(module).steps(row, 1)
+            continue
+        for threads in (1, 2):
+            got = Runner(module).steps(row, 1, threads=threads)
+            assert got.dtype == dtype and np.array_equal(got, expected)
+            wide = np.zeros(6000, np.float64)[::2]
+            assert Runner(module).steps(row, 1, out=wide) is wide
+            assert np.array_equal(wide, expected)
+            same = row.copy()
+            assert Runner(module).steps(same, 1, out=same) is same
+            assert np.array_equal(same, expected)
+        if dtype is np.uint8 and text is GROWS:
+            with pytest.raises(ValueError, match="does not fit into uint8"):
+                Runner(module).steps(np.full(3000, 200, np.uint8), 1)
 
 
 @pytest.mark.parametrize("dtype", KINDS)
