@@ -306,7 +306,7 @@ class _Prover:
         if math.prod(len(r) for r in ranges) > MOST_STATES:
             raise NotPartsError("a part has too many cases")
         tables = np.meshgrid(*ranges, indexing="ij") if ranges else []
-        return Values(dict(zip((m[0] for m in found), (t.ravel() for t in tables))), found), found
+        return Values(dict(zip((m[0] for m in found), (t.ravel() for t in tables)))), found
 
     def _mine(self, group: _Group, values: Values) -> NDArray[Any]:
         total: Any = np.zeros(values.lanes, dtype=np.int64)

@@ -49,7 +49,6 @@ class Values:
     """What inputs are, lane by lane: for the first of each class its count, or its value."""
 
     first: dict[int, Ints]
-    members: list[list[int]]
     known: dict[object, NDArray[Any]] = field(default_factory=dict[object, NDArray[Any]])
 
     @property
