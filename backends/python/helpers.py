@@ -32,7 +32,7 @@ PLAIN: dict[str, Helper] = {
 def _chosen(x, values, message, rank=0):
     """Return x, one of the values or an array of them, as (nested lists of) ints."""
     x = x.tolist() if hasattr(x, "tolist") else x
-    if rank and hasattr(x, "__len__") and not isinstance(x, str):
+    if rank and hasattr(x, "index") and not isinstance(x, str):
         return [_chosen(y, values, message, rank - 1) for y in x]
     if rank or x not in values:
         raise ValueError(message)
@@ -42,7 +42,7 @@ def _chosen(x, values, message, rank=0):
 def _named(x, names, message, rank=0):
     """Return the place of x among the names, for an array (nested) lists of places."""
     x = x.tolist() if hasattr(x, "tolist") else x
-    if rank and hasattr(x, "__len__") and not isinstance(x, str):
+    if rank and hasattr(x, "index") and not isinstance(x, str):
         return [_named(y, names, message, rank - 1) for y in x]
     if rank or x not in names:
         raise ValueError(message)
@@ -52,7 +52,7 @@ def _named(x, names, message, rank=0):
 def _integers(x, message, rank=0, low=float("-inf"), high=float("inf")):
     """Return x, a whole number in low..high or an array of them, as (nested lists of) ints."""
     x = x.tolist() if hasattr(x, "tolist") else x
-    if rank and hasattr(x, "__len__") and not isinstance(x, str):
+    if rank and hasattr(x, "index") and not isinstance(x, str):
         return [_integers(y, message, rank - 1, low, high) for y in x]
     if rank or not isinstance(x, (int, float)) or x % 1 or not low <= x <= high:
         raise ValueError(message)
@@ -62,7 +62,7 @@ def _integers(x, message, rank=0, low=float("-inf"), high=float("inf")):
 def _reals(x, message, rank=0, low=float("-inf"), high=float("inf")):
     """Return x, a number in low..high or an array of them, as (nested lists of) floats."""
     x = x.tolist() if hasattr(x, "tolist") else x
-    if rank and hasattr(x, "__len__") and not isinstance(x, str):
+    if rank and hasattr(x, "index") and not isinstance(x, str):
         return [_reals(y, message, rank - 1, low, high) for y in x]
     if rank or not isinstance(x, (int, float)) or not low <= x <= high:
         raise ValueError(message)
@@ -72,7 +72,7 @@ def _reals(x, message, rank=0, low=float("-inf"), high=float("inf")):
 def _optional(x, rank, check):
     """Return what check makes of each number as a float, NaN where it is missing."""
     x = x.tolist() if hasattr(x, "tolist") else x
-    if rank and hasattr(x, "__len__") and not isinstance(x, str):
+    if rank and hasattr(x, "index") and not isinstance(x, str):
         return [_optional(y, rank - 1, check) for y in x]
     return float("nan") if not rank and (x is None or x != x) else float(check(x))
 '''),

@@ -119,7 +119,7 @@ class Inputs:
         scalar, (extent,) = element(param.type), dims(param.type)
         v = self.names.fresh(name[0], "v", "value", "each")
         unfit = self._unfit(f"len({name})", extent)
-        tests = [f'not hasattr({name}, "__len__")', unfit]
+        tests = [f'not hasattr({name}, "index")', unfit]
         tests.append(f"any({v} not in {membership(scalar)} for {v} in {name})")
         writer.line(f'{name} = {name}.tolist() if hasattr({name}, "tolist") else {name}')
         with writer.indented(f"if {' or '.join(t for t in tests if t)}:"):

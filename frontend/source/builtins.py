@@ -374,6 +374,8 @@ def _hasattr(trace: Trace, value: Value, name: Value) -> Value:
     if name == "__len__":
         sized = isinstance(value, (Items, Mapping, tuple, str, range, frozenset, Name))
         return sized or (isinstance(value, Arr) and bool(value.shape))
+    if name == "index":
+        return isinstance(value, (Items, tuple, str, range, Name))
     if name == "__iter__":
         return isinstance(value, (Items, Mapping, tuple, str, range, frozenset, Stream, Arr))
     for kind, names in _METHODS.items():
