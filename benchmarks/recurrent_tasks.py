@@ -32,6 +32,7 @@ class Net:
     steps: int = 6000
     longest: int = 0  # train on lengths up to this (0: the task's own length)
     drill: int = 0  # more steps, with the sequences that are still wrong
+    drill_rate: float = 0.0  # of these steps (0: a fifth of the rate)
 
 
 @dataclass(frozen=True)
@@ -289,7 +290,13 @@ TASKS: tuple[Task, ...] = (
             (8, 3, 64, 3, 6, 3000),
         )
     ),
-    Task("Dithering", 0, 15, _dithering, Net(3, (96,), (), "mse", "unit", 6e-3, 2, 256, 12000)),
+    Task(
+        "Dithering",
+        0,
+        15,
+        _dithering,
+        Net(3, (96,), (), "mse", "unit", 6e-3, 2, 256, 12000, drill=5000, drill_rate=5e-4),
+    ),
     Task("Newton_Freebody", -10, 10, _newton(lambda x, p: x), Net(2)),
     Task("Newton_Gravity", -10, 10, _newton(lambda x, p: x - 1), Net(2)),
     Task("Newton_Spring", -10, 10, _newton(lambda x, p: x - p), Net(2)),

@@ -105,7 +105,8 @@ def drill(task: Task, found: Recurrent) -> None:
         return x, task.rule(x)
 
     start = time.perf_counter()
-    better = drilled(found, source, replace(_recipe(task, 0), drill=task.net.drill), task.rule)
+    recipe = replace(_recipe(task, 0), drill=task.net.drill, drill_rate=task.net.drill_rate)
+    better = drilled(found, source, recipe, task.rule)
     write(task, better)
     print(f"{task.name}: {better.summary()}, {time.perf_counter() - start:.1f} s", flush=True)
 

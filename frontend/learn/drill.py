@@ -64,9 +64,9 @@ def drilled(
     import torch
 
     for number in range(PASSES):
-        slower = recipe.rate * SLOWER / 2**number
+        slower = (recipe.drill_rate or recipe.rate * SLOWER) / 2**number
         own = replace(recipe, seed=recipe.seed + number, rate=slower)
-        found, wrong = _Drill(torch, found, source, own, rule).run(progress)
+        found, wrong = _Drill(torch, found, source, own, rule).run(number > 0, progress)
         if not wrong:
             break
     return found
@@ -214,7 +214,7 @@ class _Drill:
         self.hard = (x[order], y[order])
         return Found(x, off).worst
 
-    def _examined(self) -> tuple[tuple[int, float], int, int]:
+    def _examined(self, again: bool = False) -> tuple[tuple[int, float], int, int]:
         """Return wrong ones and the worst error of a wide search; right and safe fresh sequences."""
         right = safe = 0
         worst = 0.0
@@ -224,15 +224,24 @@ class _Drill:
             right, safe = right + int((off < CLOSE).sum()), safe + int((off < SAFE).sum())
             worst = max(worst, float(off.max()))
         few = len(self.letters) ** self.length <= EVERY_WORD
-        wrong, other = self.along_beam(EVERY_WORD if few else WIDE_BEAM).worst
+        words = self.along_beam(EVERY_WORD if few else WIDE_BEAM)
+        if again and self.rule is not None:
+            x = words.x[np.argsort(-words.off, kind="stable")[:KEPT]]
+            self.hard = (x, self.rule(x))
+        wrong, other = words.worst
         return (wrong + self.recipe.checked - right, max(worst, other)), right, safe
 
     # ------------------------------------------------------------ training
 
-    def run(self, progress: Callable[[str, float], None] | None) -> tuple[Recurrent, int]:
-        """Train, search in between, return the better of the first and the last, and how many are wrong."""
+    def run(
+        self, again: bool, progress: Callable[[str, float], None] | None
+    ) -> tuple[Recurrent, int]:
+        """Train, search in between, return the better of the first and the last, and how many are wrong.
+
+        If `again`, begin with the hard words of the wide search, which are few by then.
+        """
         torch, recipe, steps = self.torch, self.recipe, self.recipe.drill
-        before, right, safe = self._examined()
+        before, right, safe = self._examined(again)
         first = replace(self.found, right=right, safe=safe, checked=recipe.checked)
         if not before[0] and before[1] < SAFE:
             return first, 0

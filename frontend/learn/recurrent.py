@@ -42,7 +42,8 @@ class Recipe:
     there one step later (contractive training, Rifai et al. 2011), and sequences of length `checked_at`
     choose among the seeds and end the training, not before the share `least` of the steps. `settle` puts
     an affine cell into coordinates in which the weights of integer recurrences can be rounded. `drill` steps
-    follow with the sequences that the best seed still gets wrong or nearly so (`drill.py`).
+    follow with the sequences that the best seed still gets wrong or nearly so (`drill.py`), at first
+    at `drill_rate` (0: a fifth of `rate`).
     """
 
     hidden: int = 4
@@ -63,6 +64,7 @@ class Recipe:
     least: float = 0.0
     settle: bool = False
     drill: int = 0
+    drill_rate: float = 0.0
 
 
 def firm(recipe: Recipe) -> Recipe:
