@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ddc.ir import DdcError
+from ddc.ir import DdcError, MismatchError
 
 from .emitter import Operand
 from .graph import Graph
@@ -30,6 +30,10 @@ COPIED = 16  # entries that are copied in one step
 
 class LocatedError(DdcError):
     """An error that says where in the source it is."""
+
+
+class DiffersError(LocatedError, MismatchError):
+    """The program raises, or answers what no network answers: it is not equal to one."""
 
 
 @dataclass
@@ -85,12 +89,18 @@ class Machine:
 
     # ------------------------------------------------------------ errors and the budget
 
-    def error(self, message: str, node: ast.AST | None = None) -> DdcError:
+    def error(
+        self, message: str, node: ast.AST | None = None, kind: type[DdcError] = LocatedError
+    ) -> DdcError:
         """Return an error at a place of the source, by default where the trace is."""
         where = node if node is not None else self.node
         line = getattr(where, "lineno", None)
         place = "" if line is None else f":{line}:{getattr(where, 'col_offset', 0) + 1}"
-        return LocatedError(f"{shown(self.filename)}{place}: {message}")
+        return kind(f"{shown(self.filename)}{place}: {message}")
+
+    def differs(self, message: str) -> DdcError:
+        """Return an error that says that the program is not equal to a network."""
+        return self.error(message, kind=DiffersError)
 
     def located(self, error: DdcError) -> DdcError:
         """Return an error with the place where the trace is, if it has none."""
@@ -117,7 +127,7 @@ class Machine:
             raise self.error(f"cannot show that no input raises {what}")
         always = not isinstance(condition, str) and not self.path
         given = f", such as {self._input(verdict.witness or {})}" if verdict.witness else ""
-        raise self.error(
+        raise self.differs(
             f"the program raises {what}, for {'every' if always else 'some'} input{given}"
         )
 

@@ -216,7 +216,7 @@ class SourceProgram:
         if len(wanted) > 1:
             values = trace.plain_list(value) if isinstance(value, (tuple, Items)) else [value]
             if len(values) != len(wanted):
-                raise trace.error(f"returns {len(values)} results where {len(wanted)} are wanted")
+                raise trace.differs(f"returns {len(values)} results where {len(wanted)} are wanted")
         results = [_result(trace, v, w) for v, w in zip(values, wanted)]
         return _module(graph, self.name, params, results)
 
@@ -346,7 +346,7 @@ def _flattened(
 def _mismatch(trace: Statements, shape: Sequence[int], wanted: Param) -> DdcError:
     sizes = ", ".join(map(str, shape))
     what = f"an array of shape [{sizes}]" if shape else "a single value"
-    return trace.error(f"returns {what} where {wanted.type} is wanted")
+    return trace.differs(f"returns {what} where {wanted.type} is wanted")
 
 
 def _number(trace: Statements, value: Value, wanted: Scalar) -> Operand:
@@ -359,7 +359,7 @@ def _number(trace: Statements, value: Value, wanted: Scalar) -> Operand:
     if isinstance(wanted, Category) and isinstance(value, (str, Name)):
         return _position(trace, value, wanted)
     if not is_number(value):
-        raise trace.error(f"returns {python_type(value)} where a number is wanted")
+        raise trace.differs(f"returns {python_type(value)} where a number is wanted")
     return trace.numbers.operand(value)
 
 
@@ -368,7 +368,7 @@ def _position(trace: Statements, value: str | Name, wanted: Category) -> Operand
     options = (value,) if isinstance(value, str) else value.options
     unknown = [o for o in options if o not in wanted.names]
     if unknown:
-        raise trace.error(f"returns {shown(str(unknown[0]))}, which is no {wanted}")
+        raise trace.differs(f"returns {shown(str(unknown[0]))}, which is no {wanted}")
     places = [wanted.names.index(str(o)) for o in options]
     return trace.graph.table(places, 0 if isinstance(value, str) else value.place)
 

@@ -40,6 +40,12 @@ def test_an_edited_program_is_proved_at_the_trained_length(model: str, tmp_path:
     assert dict(claims[0].details)["sequences"] == 3**10
 
 
+def test_a_program_of_one_length_is_compared_at_that(model: str, tmp_path: Path) -> None:
+    program = edited(tmp_path, "or not x", "or len(x) != 10")
+    (claim,) = verify_program(model, program, Options())
+    assert (claim.kind, claim.method) == ("proved", "exhaustive")
+
+
 def test_a_wrong_edit_is_refuted_by_the_shortest_word(model: str, tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match=r"at step 2 it answers 3, not 0"):
         verify_program(model, edited(tmp_path, "% 3", "% 4"), Options())
