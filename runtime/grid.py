@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddc.backends.llvm import packed
-from ddc.backends.llvm.ghosts import driver, fill
+from ddc.backends.llvm.ghosts import driver, ends, fill
 from ddc.backends.llvm.machine import Cpu, host
 from ddc.backends.llvm.packed import Packed
 from ddc.backends.lowering.stencil import Stencil
@@ -42,7 +42,9 @@ class Kernels:
         self.layout = layout
         self.cpu = cpu
         self.store = ObjectCache.standard() if cache else None
-        parts = [packed.conversions(Packed(layout.lanes, 1)), fill(layout.lanes, stencil.borders)]
+        one = len(stencil.borders) == 1
+        self.ghosts = fill(layout.lanes, stencil.borders, None if one else stencil.radius[0])
+        parts = [packed.conversions(Packed(layout.lanes, 1)), self.ghosts]
         self.helpers = self._compile(parts, ("pack", "unpack", "ghosts"))
         self.rule = flattened(stencil, layout.pitch) if layout.pitch else stencil
         self.several, self.run_several = self._steps(layout.steps)
@@ -66,8 +68,9 @@ class Kernels:
                 packed.rows_at_once(chosen, self.rule, "step"),
                 packed.tiles(chosen, self.rule, "advance", "step", width),
             ]
-        axes = len(self.stencil.borders)
-        parts += [fill(lanes, self.stencil.borders), driver(axes)]
+        if steps > 1 and len(self.stencil.borders) > 1:
+            parts.append(ends(lanes, self.stencil.borders[0], self.stencil.radius[0]))
+        parts += [self.ghosts, driver(len(self.stencil.borders))]
         made = self._compile(parts, ("advance", "run"))
         return made["advance"], made["run"]
 
@@ -89,7 +92,7 @@ def _signature(name: str, axes: int) -> Any:
         "pack": (3, 4),
         "unpack": (3, 4),
         "ghosts": (2, 6),
-        "advance": (2, 2) if axes == 1 else (3, 5),
+        "advance": (2, 2) if axes == 1 else (4, 5),
         "run": (4, 9),
     }
     pointers, numbers = counts[name]
@@ -211,7 +214,8 @@ class PackedGrid:
         if self.spare is None:
             self.spare = roomy(layout.bytes)
         while len(self.scratch) < threads and len(self.shape) > 1:
-            vectors = 2 * (layout.rows + 2 * layout.ghost) * (layout.tile + 2 * layout.ghost)
+            inner = (layout.tile + 2 * layout.ghost) | 1
+            vectors = 2 * (layout.rows + 2 * layout.ghost) * inner
             self.scratch.append(aligned(vectors * layout.lanes // 8 if layout.steps > 1 else 64))
 
     def _pass(
@@ -278,9 +282,12 @@ class PackedGrid:
         cuts = [count * k // threads for k in range(threads + 1)]
         source, target = self._first(self.current), self._first(self.spare)
         jobs = [
-            (source, target, scratch.ctypes.data, layout.rows, layout.columns, layout.stride, a, b)
+            (
+                source, target, scratch.ctypes.data, self.long.ctypes.data,
+                layout.rows, layout.columns, layout.stride, a, b,
+            )
             for scratch, a, b in zip(self.scratch, cuts, cuts[1:])
-        ]
+        ]  # fmt: skip
         _run(function, jobs, pool)
 
 

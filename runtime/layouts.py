@@ -15,8 +15,10 @@ from ddc.ir.equivalence.gates import Gates
 LARGEST_PASS = 12  # steps of one pass over a row
 REGISTERS = {512: 32, 256: 16, 128: 16, 64: 12}
 NEAR_CACHE = 1 << 20  # bytes that stay close to a core
-FAR_CACHE = 24 << 20  # bytes; beyond this several steps are made per pass over memory
-TILED_STEPS = 4
+FAR_CACHE = 24 << 20  # bytes; beyond this a pass over memory is much slower
+TILED_STEPS = (8, 4, 2)
+FAR_STEPS = 4  # beyond the far cache, however few columns a tile has
+WIDE_TILE = 16  # columns of a tile for each that is made twice at one of its edges
 STEP_TILE = 256  # columns at a time, so that the rows around stay in the first cache
 SIMPLE_RULE = 24  # gates; a pass of many steps with more would not keep them in registers
 
@@ -85,7 +87,7 @@ def _layout(stencil: Stencil, shape: Sequence[int], lanes: int) -> Layout | None
             return None
         return Layout(lanes, rows, 1, ghost, 1, steps)
     uneven = int(shape[0] % lanes != 0)
-    steps = tiled_steps(stencil, shape, rows) if len(shape) == 2 else 1
+    steps = tiled_steps(stencil, shape, lanes) if len(shape) == 2 else 1
     ghost = steps * max(1, *stencil.radius)
     if rows < ghost + uneven or shape[0] < lanes or min(shape[1:]) < ghost:
         return None
@@ -101,9 +103,7 @@ def _layout(stencil: Stencil, shape: Sequence[int], lanes: int) -> Layout | None
         )
     wide = max(shape[1], BLOCK)
     stride = (wide + 2 * ghost) | 1  # an odd number of cache lines: rows share no set
-    vector = lanes // 8
-    fitting = NEAR_CACHE * 3 // 4 // (2 * vector * (rows + 2 * ghost)) - 2 * ghost
-    tile = max(32, min(256, fitting)) if steps > 1 else STEP_TILE
+    tile = max(32, min(256, _fitting(stencil, rows, lanes))) if steps > 1 else STEP_TILE
     found = Layout(lanes, rows, shape[1], ghost, stride, steps, tile, last=shape[1])
     return found if wide == shape[1] else replace(found, spread=wide)
 
@@ -121,13 +121,23 @@ def pass_steps(stencil: Stencil, lanes: int) -> int:
     return max(1, min(LARGEST_PASS, (REGISTERS[lanes] - 6) // (2 * reach)))
 
 
-def tiled_steps(stencil: Stencil, shape: Sequence[int], rows: int) -> int:
+def tiled_steps(stencil: Stencil, shape: Sequence[int], lanes: int) -> int:
     """Return how many steps of a grid are made per pass over memory."""
-    small = shape[0] * shape[1] // 4 <= FAR_CACHE
-    wraps = all(border == "wrap" for border in stencil.borders)
-    if small or not wraps or rows < 4 * TILED_STEPS * max(stencil.radius):
+    rows, buffers = math.ceil(shape[0] / lanes), shape[0] * shape[1] // 4
+    if buffers <= NEAR_CACHE or stencil.borders[1] != "wrap":
         return 1  # cells beyond another border would have to be set again after every step
-    return TILED_STEPS
+    reach, wide = max(1, *stencil.radius), _fitting(stencil, rows, lanes)
+    for steps in TILED_STEPS:
+        few = WIDE_TILE * steps * reach <= wide or (steps <= FAR_STEPS and buffers > FAR_CACHE)
+        if few and steps * reach < min(rows, shape[1]):
+            return steps
+    return 1
+
+
+def _fitting(stencil: Stencil, rows: int, lanes: int) -> int:
+    """Return how many columns of a tile of several steps stay close to a core."""
+    down, across = stencil.radius
+    return NEAR_CACHE * 3 // 4 // (lanes // 4 * (rows + 2 * down)) - 2 * TILED_STEPS[0] * across
 
 
 def longest_first(stencil: Stencil, shape: Sequence[int]) -> tuple[int, ...]:

@@ -15,13 +15,22 @@ from .text import Writer
 Border = str | int  # `wrap`, `clamp`, or the bit outside
 
 
-def fill(lanes: int, borders: Sequence[Border]) -> str:
+def fill(lanes: int, borders: Sequence[Border], deep: int | None = None) -> str:
     """Return `ghosts(grid, long, rows, columns, stride, ghost, planes, pitch)`.
 
     `grid` points to the first cell, `long` holds the lanes that have all rows; `columns` are the
     cells of the last axis (1 where there is only one axis), `planes` those of the second of three.
+    `deep` is how many rows beyond each end are filled, where it is not `ghost`.
     """
-    return _Filler(lanes, borders).text()
+    return _Filler(lanes, borders).text("%ghost" if deep is None else str(deep))
+
+
+def ends(lanes: int, border: Border, deep: int) -> str:
+    """Return `ends(grid, long, rows, columns, stride)`: `deep` rows beyond the ends of segments.
+
+    They are those of a grid of two axes, or of a part of its columns; `grid` is its first cell.
+    """
+    return _Filler(lanes, (border, "wrap")).ends(deep)
 
 
 def driver(axes: int) -> str:
@@ -47,8 +56,8 @@ def driver(axes: int) -> str:
             step.nexts = [source, target]
         else:
             w.line(
-                f"call void @advance(ptr {source}, ptr {target}, ptr %scratch, i64 %rows, i64 %wide,"
-                " i64 %stride, i64 0, i64 %end)"
+                f"call void @advance(ptr {source}, ptr {target}, ptr %scratch, ptr %long, i64 %rows,"
+                " i64 %wide, i64 %stride, i64 0, i64 %end)"
             )
             step.nexts = [target, source]
     w.line("ret void")
@@ -67,7 +76,16 @@ class _Filler:
         for name in ("grid", "long", "rows", "columns", "stride", "ghost", "planes", "pitch"):
             self.w.name(name)
 
-    def text(self) -> str:
+    def ends(self, deep: int) -> str:
+        """Return the function that fills rows of a grid of two axes."""
+        with self.w.loop("0", str(deep), "g") as g, self.w.loop("0", "%columns", "x") as x:
+            self.across(g.var, "0", x.var)
+        self.w.line("ret void")
+        names = "ptr %grid, ptr %long, i64 %rows, i64 %columns, i64 %stride"
+        return f"define internal void @ends({names}) #0 {{\n{self.w.text()}\n}}\n"
+
+    def text(self, deep: str) -> str:
+        """Return the function that fills all ghosts, those of the first axis `deep` rows."""
         w, axes = self.w, len(self.borders)
         before = w.let("sub nsw i64 0, %ghost", "before")
         past = w.let("add nsw i64 %columns, %ghost", "past")
@@ -83,7 +101,7 @@ class _Filler:
                 line = self.at(row.var, "0", "0")
                 self.along(line, "%planes", "%pitch", self.borders[1], low, high)
             under, over = before, w.let("add nsw i64 %planes, %ghost", "over")
-        with w.loop("0", "%ghost", "g") as g, w.loop(under, over, "plane") as plane:
+        with w.loop("0", deep, "g") as g, w.loop(under, over, "plane") as plane:
             with w.loop(low, high, "x") as x:
                 self.across(g.var, plane.var, x.var)
         w.line("ret void")

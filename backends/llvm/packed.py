@@ -187,18 +187,20 @@ def _row_group(v: Vectors, shared: Plan, row: str) -> None:
 
 
 def tiles(packed: Packed, stencil: Stencil, name: str, step: str, width: int) -> str:
-    """Return `name(source, target, scratch, rows, columns, stride, first, end)`.
+    """Return `name(source, target, scratch, long, rows, columns, stride, first, end)`.
 
     It makes `packed.steps` steps of the tiles `first..end`, each `width` columns of all rows: the
-    levels between stay in scratch memory that the cache holds. Ghosts must be there.
+    levels between stay in scratch memory that the cache holds, where `ends` (see `ghosts`) fills
+    the rows beyond. Ghosts must be there: columns for all steps, rows for one.
     """
     v = Vectors(packed.lanes, PARAMETERS)
     w, t = v.w, packed.steps
     down, across = stencil.radius
-    inner = width + 2 * t * across  # the stride of scratch
-    tall = w.let(f"add nsw i64 %rows, {2 * t * down}")
+    inner = (width + 2 * t * across) | 1  # the stride of scratch: rows share no set of a cache
+    tall = w.let(f"add nsw i64 %rows, {2 * down}")
     size = w.let(f"mul nsw i64 {tall}, {inner}")
-    spare = v.at("%scratch", size)
+    scratch = v.at("%scratch", str(down * inner))  # the first cell
+    spare = v.at(scratch, size)
     with w.loop("%first", "%end", "tile") as tile:
         left = w.let(f"mul nsw i64 {tile.var}, {width}", "left")
         rest = w.let(f"sub nsw i64 %columns, {left}")
@@ -206,28 +208,24 @@ def tiles(packed: Packed, stencil: Stencil, name: str, step: str, width: int) ->
         columns = w.let(f"select i1 {narrow}, i64 {rest}, i64 {width}", "columns")
         source, stride = "%source", "%stride"
         for level in range(1, t + 1):
-            more = t - level
-            # The cell (-more * down, left - more * across) is the first one of this level.
-            if level == 1:
-                place = v.add(left, -more * across)
-                up = w.let(f"mul nsw i64 {-more * down}, %stride")
-                given = v.at("%source", w.let(f"add nsw i64 {place}, {up}"))
-            else:
-                given = v.at(source, str(down * inner + across))
-            high = w.let(f"add nsw i64 %rows, {2 * more * down}")
-            wide = w.let(f"add nsw i64 {columns}, {2 * more * across}")
-            if more:
-                made, to = (("%scratch", spare)[level % 2]), str(inner)
-            else:
+            more = (t - level) * across
+            # The cell (0, left - more) is the first one of this level.
+            given = v.at(source, v.add(left, -more) if level == 1 else str(across))
+            wide = w.let(f"add nsw i64 {columns}, {2 * more}")
+            made, to = (scratch, spare)[level % 2], str(inner)
+            if level == t:
                 made, to = v.at("%target", left), "%stride"
             w.line(
-                f"call void @{step}(ptr {given}, ptr {made}, i64 {stride}, i64 {to}, i64 {high},"
+                f"call void @{step}(ptr {given}, ptr {made}, i64 {stride}, i64 {to}, i64 %rows,"
                 f" i64 {wide})"
             )
+            if level < t:
+                numbers = f"i64 %rows, i64 {wide}, i64 {inner}"
+                w.line(f"call void @ends(ptr {made}, ptr %long, {numbers})")
             source, stride = made, str(inner)
     names = (
-        "ptr %source", "ptr %target", "ptr %scratch", "i64 %rows", "i64 %columns", "i64 %stride",
-        "i64 %first", "i64 %end",
+        "ptr %source", "ptr %target", "ptr %scratch", "ptr %long", "i64 %rows", "i64 %columns",
+        "i64 %stride", "i64 %first", "i64 %end",
     )  # fmt: skip
     return _function(name, names, w)
 

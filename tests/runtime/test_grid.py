@@ -34,13 +34,18 @@ def rule_30(row: Any) -> Any:
     return np.roll(row, 1) ^ (row | np.roll(row, -1))
 
 
-def life(border: str) -> Callable[[Any], Any]:
+def extended(cells: Any, axis: int, border: str) -> Any:
+    """Return the cells with one more at either end of an axis."""
+    widths = [(int(k == axis), int(k == axis)) for k in range(cells.ndim)]
+    if border in ("wrap", "clamp"):
+        return np.pad(cells, widths, mode="wrap" if border == "wrap" else "edge")
+    return np.pad(cells, widths, constant_values=int(border[-1]))
+
+
+def life(border: str, second: str | None = None) -> Callable[[Any], Any]:
     def step(cells: Any) -> Any:
         whole = cells.astype(int)
-        outside = int(border[-1]) if border.startswith("else") else 0
-        padded = np.pad(whole, 1, constant_values=outside)
-        if border == "wrap":
-            padded = np.pad(whole, 1, mode="wrap")
+        padded = extended(extended(whole, 1, second or border), 0, border)
         rows, columns = cells.shape
         count = (
             sum(padded[a : a + rows, b : b + columns] for a in range(3) for b in range(3)) - whole
@@ -82,16 +87,28 @@ def test_life_of_any_shape(cpu: str, border: str) -> None:
             assert got is not None and np.array_equal(got, expected), (shape, count)
 
 
-def test_tiles_of_several_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layouts, "FAR_CACHE", 0)
-    rule = stencil(LIFE.replace("BORDER", "wrap"))
-    shape = (widest(host()) * 17 + 100, 333)
+@pytest.mark.parametrize("border", ["wrap", "clamp", "else 0", "else 1"])
+@pytest.mark.parametrize("more", [0, 5])
+def test_tiles_of_several_steps(border: str, more: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layouts, "NEAR_CACHE", 1 << 16)
+    monkeypatch.setattr(layouts, "WIDE_TILE", 0)
+    text = LIFE.replace("BORDER", border, 1).replace("BORDER", "wrap")
+    rule, shape = stencil(text), (widest(host()) * 9 + more, 110)
     layout = layout_of(rule, shape, widest(host()))
     assert layout is not None and layout.steps > 1 and layout.tile < shape[1]
     cells = np.random.default_rng(2).integers(0, 2, shape, dtype=np.uint8)
-    got = packed_steps(rule, cells, layout.steps * 2 + 1, threads=2)
-    assert got is not None
-    assert np.array_equal(got, repeated(life("wrap"), cells, layout.steps * 2 + 1))
+    count = layout.steps * 2 + 1
+    expected = repeated(life(border, "wrap"), cells, count)
+    for threads in (1, 2):
+        got = packed_steps(rule, cells, count, threads=threads)
+        assert got is not None and np.array_equal(got, expected)
+
+
+def test_small_or_narrow_grids_have_no_tiles() -> None:
+    rule, lanes = stencil(LIFE.replace("BORDER", "wrap")), widest(host())
+    for shape in ((lanes * 9, 300), (lanes * 500, 100), (lanes * 5, 70), (lanes * 9, 4)):
+        layout = layout_of(rule, shape, lanes)
+        assert layout is not None and layout.lanes == lanes and layout.steps == 1, shape
 
 
 TWO_AWAY = """\
