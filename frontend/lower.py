@@ -28,6 +28,7 @@ from ddc.ir import (
     Type,
     check,
     element,
+    shape_of,
     with_dims,
 )
 
@@ -44,7 +45,7 @@ from .shapes import (
     softmax_axis,
     takes,
 )
-from .signature import Signature, parse_signature, shape_of, width_of
+from .signature import Signature, parse_signature, width_of
 from .solve import solve
 from .steps import is_recurrent, length_source, solve_steps, takes_steps
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
-from ddc.ir import DdcError, OneHot, Type, element, levels
+from ddc.ir import DdcError, OneHot, Type, element, levels, shape_of
 
 from .records import Layer, Network
-from .signature import Signature, shape_of, width_of
+from .signature import Signature, width_of
 
 Shape = tuple[int, ...]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ddc.ir import DdcError, OneHot, Type, dims, element, parse_params
+from ddc.ir import DdcError, OneHot, Type, dims, element, parse_params, shape_of
 from ddc.ir.sizes import type_at
 
 from .records import quote
@@ -36,11 +36,6 @@ class Signature:
 
     def __str__(self) -> str:
         return ", ".join(f"{name}: {type_}" for name, type_ in self.params)
-
-
-def shape_of(type_: Type) -> tuple[int, ...]:
-    """Return the shape of a type without letters."""
-    return tuple(d.const for d in dims(type_))
 
 
 def parse_signature(text: str, where: str = "--input") -> Signature:

@@ -58,6 +58,7 @@ from .types import (
     levels,
     number_text,
     quote,
+    shape_of,
     with_dims,
 )
 from .verifier import check, verify
@@ -132,5 +133,6 @@ __all__ = [
     "value_types",
     "verify",
     "walk",
+    "shape_of",
     "with_dims",
 ]

@@ -38,7 +38,7 @@ from .module import Block, Function, Global, Index, Module, Number, Op, Operand
 from .ops import OPS, REDUCTIONS
 from .scalars import elementwise, working_dtype
 from .sizes import solve_sizes, specialise
-from .types import Type, dims, element, int_bounds, quote
+from .types import Type, element, int_bounds, quote, shape_of
 
 LARGEST_ARRAY = 1 << 30  # entries
 CHUNK = 1 << 21  # how many numbers the values of one block may hold at a time
@@ -200,11 +200,6 @@ def empty(shape: tuple[int, ...], type_: Type) -> Values:
     if math.prod(shape) > LARGEST_ARRAY:
         raise DdcError(f"an array of {math.prod(shape)} entries is too large")
     return np.empty(shape, dtype=dtype_of(type_))
-
-
-def shape_of(type_: Type) -> tuple[int, ...]:
-    """Return the shape of a type without size symbols."""
-    return tuple(d.const for d in dims(type_))
 
 
 # ---------------------------------------------------------------- the machine

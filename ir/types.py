@@ -123,6 +123,11 @@ def dims(type_: Type) -> tuple[Affine, ...]:
     return type_.dims if isinstance(type_, Array) else ()
 
 
+def shape_of(type_: Type) -> tuple[int, ...]:
+    """Return the shape of a type without size symbols."""
+    return tuple(dim.const for dim in dims(type_))
+
+
 def with_dims(scalar: Scalar, shape: tuple[Affine, ...]) -> Type:
     """Return the array type of that shape, or the scalar itself for shape ()."""
     return Array(scalar, shape) if shape else scalar

@@ -17,10 +17,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import Affine, Builder, Function, Index, Loop, Module, Operand
+from ddc.ir import Affine, Builder, Function, Index, Loop, Module, Operand, shape_of
 
 from .base import Context, Pass
-from .units import Family, Read, Unit, level_table, read, shape_of, stem, table_operand
+from .units import Family, Read, Unit, level_table, read, stem, table_operand
 
 MAX_FITS = 256  # hypotheses tried for one family before it stays unrolled
 MAX_EXCEPTIONAL = 8  # boxes of so few units may consist of border units alone
@@ -71,7 +71,7 @@ class Roll(Pass):
 class _Roller:
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.shapes = {p.name: shape_of(p) for p in family.params}
+        self.shapes = {p.name: shape_of(p.type) for p in family.params}
         self.levels = level_table(family.params)
         self.order = {p.name: i for i, p in enumerate(family.params)}
 

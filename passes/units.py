@@ -26,6 +26,7 @@ from ddc.ir import (
     dims,
     element,
     levels,
+    shape_of,
 )
 
 
@@ -60,12 +61,7 @@ class Family:
     @property
     def shape(self) -> tuple[int, ...]:
         """The concrete shape of the result."""
-        return shape_of(self.result)
-
-
-def shape_of(param: Param) -> tuple[int, ...]:
-    """Return the shape of a parameter whose dims are numbers."""
-    return tuple(dim.const for dim in dims(param.type))
+        return shape_of(self.result.type)
 
 
 def level_table(params: Sequence[Param]) -> dict[str, tuple[int, ...]]:
@@ -138,7 +134,7 @@ def read(function: Function) -> Family | None:
     (result,) = function.results
     (returned,) = function.body.yields
     defined = {name: op for op in function.body.ops for name in op.results}
-    shape = shape_of(result)
+    shape = shape_of(result.type)
     outputs: Sequence[Operand] = [returned]
     if shape:
         pack = defined.get(returned) if isinstance(returned, str) else None

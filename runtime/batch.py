@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import DdcError, Param, Real, dims, element
+from ddc.ir import DdcError, Param, Real, dims, element, shape_of
 
 from .binding import Binding
 from .lanes import Lanes, element_of
@@ -23,6 +23,7 @@ from .rows import SingleKernel
 from .scratch import Scratch
 from .sequence import SequenceKernel
 from .streams import Stream
+from .threads import shared
 from .values import entries
 
 Progress = Callable[[int, int], None]
@@ -65,9 +66,13 @@ def run(
     """
     blocks = engine.blocks(rows)
 
-    def work(number: int) -> None:
+    threads = 1 if len(blocks) == 1 else threads
+
+    def work(number: int, stop: Event) -> None:
         scratch = Scratch()
         for first, count in blocks[number::threads]:
+            if stop.is_set():
+                return
             scratch.targets = [out[first : first + count] for out in outputs]
             made = engine.block([a[first : first + count] for a in inputs], first, count, scratch)
             for target, part in zip(scratch.targets, made):
@@ -76,13 +81,7 @@ def run(
             if progress is not None and number == 0:
                 progress(min(rows, first + count), rows)
 
-    if threads == 1 or len(blocks) == 1:
-        threads = 1
-        work(0)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for job in [pool.submit(work, number) for number in range(threads)]:
-            job.result()
+    shared(threads, work)
 
 
 def even_blocks(rows: int, row_bytes: int, least: int = FEW, size: int = NEAR) -> list[Block]:
@@ -211,7 +210,7 @@ class ColumnsEngine:
         """`params` are the program's own, of one row."""
         self.binding = binding
         self.params = params
-        self.width = sum(8 * math.prod(d.const for d in dims(p.type)) for p in params)
+        self.width = sum(8 * math.prod(shape_of(p.type)) for p in params)
         self.stream = Stream(binding, self.params) if Stream.fits(binding) else None
 
     def blocks(self, rows: int) -> list[Block]:

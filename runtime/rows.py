@@ -14,7 +14,7 @@ from ddc.backends.llvm.machine import Cpu, host
 from ddc.backends.llvm.single_rows import CHUNK, curve_kernel, threshold_kernel
 from ddc.backends.lowering.logic import logic_of
 from ddc.backends.lowering.rows import rows_of
-from ddc.ir import DdcError, Module, dims, element
+from ddc.ir import DdcError, Module, element, shape_of
 
 from .binding import Binding
 from .cache import ObjectCache
@@ -37,8 +37,8 @@ class LogicKernel:
         if logic is None:
             raise NotLogic
         gates, signals = logic
-        self.taken = [math.prod(d.const for d in dims(p.type)) for p in entry.params]
-        self.made = [math.prod(d.const for d in dims(r.type)) for r in entry.results]
+        self.taken = [math.prod(shape_of(p.type)) for p in entry.params]
+        self.made = [math.prod(shape_of(r.type)) for r in entry.results]
         self.inputs = sum(self.taken)
         self.outputs = len(signals)
         chosen = cpu or host()
@@ -97,7 +97,7 @@ class SingleKernel:
         chosen = cpu or host()
         wide = widest(chosen) == 512
         self.param = entry.params[0]
-        self.shape = tuple(d.const for d in dims(self.param.type))
+        self.shape = shape_of(self.param.type)
         self.result: np.dtype[Any] = np.dtype(np.float32)
         rules = threshold_kernel(module) if wide else None
         text = rules or (curve_kernel(module) if wide else None)

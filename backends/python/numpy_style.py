@@ -18,6 +18,7 @@ from ddc.ir import (
     dims,
     element,
     int_bounds,
+    shape_of,
     walk,
 )
 
@@ -141,7 +142,7 @@ def _row_loop(
     found: list[str] = []
     for k, result in enumerate(function.results):
         rows = "rows" if len(function.results) == 1 else f"[row[{k}] for row in rows]"
-        shape = literal_tuple([d.const for d in dims(result.type)])
+        shape = literal_tuple(shape_of(result.type))
         scalar = element(result.type)
         bounds = int_bounds(scalar)
         kind = "float" if isinstance(scalar, (Real, Missing)) else "int"

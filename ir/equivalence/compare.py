@@ -12,10 +12,10 @@ import numpy as np
 from ddc.ir.errors import DdcError
 from ddc.ir.evidence import Evidence, claim
 from ddc.ir.inputs import dtype_of
-from ddc.ir.interpreter import run, shape_of
+from ddc.ir.interpreter import run
 from ddc.ir.module import Function, Module
 from ddc.ir.sizes import instantiate, solve_sizes
-from ddc.ir.types import dims, element, levels
+from ddc.ir.types import dims, element, levels, shape_of
 
 from .circuit import Circuit, TooLargeError, UnsupportedError
 from .engine import Condition, EmptyDomainError, Problem, Tally, decide

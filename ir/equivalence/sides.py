@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddc.ir.infer import value_types
-from ddc.ir.interpreter import run_batch, shape_of
+from ddc.ir.interpreter import run_batch
 from ddc.ir.module import Function, Module, walk
 from ddc.ir.ops import OPS
 from ddc.ir.sizes import at_sizes
-from ddc.ir.types import Missing, Real, Scalar, element
+from ddc.ir.types import Missing, Real, Scalar, element, shape_of
 
 from .bitslice import Leaves, Words, packed
 from .circuit import Circuit

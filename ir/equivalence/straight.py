@@ -9,11 +9,10 @@ import numpy as np
 
 from ddc.ir.affine import Affine
 from ddc.ir.infer import value_types
-from ddc.ir.interpreter import shape_of
 from ddc.ir.module import Block, Function, Index, Module, Op, Operand, Param
 from ddc.ir.ranges import accepts
 from ddc.ir.sizes import instantiate
-from ddc.ir.types import Type, dims
+from ddc.ir.types import Type, dims, shape_of
 from ddc.ir.verifier import check
 
 from .circuit import Circuit, UnsupportedError

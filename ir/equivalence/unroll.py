@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from ddc.ir.affine import Affine, Quotient
 from ddc.ir.infer import operand_type
-from ddc.ir.interpreter import shape_of
 from ddc.ir.module import Block, Function, Global, Module, Op, Operand
 from ddc.ir.ops import OPS
 from ddc.ir.sizes import specialise
-from ddc.ir.types import Missing, Real, Type, element, levels
+from ddc.ir.types import Missing, Real, Type, element, levels, shape_of
 
 from .circuit import Circuit, TooLargeError, UnsupportedError
 

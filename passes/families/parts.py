@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import Module, Operand, dims, element, levels
+from ddc.ir import Module, Operand, element, levels, shape_of
 from ddc.ir.exact.activation import COMPARISONS, SIGN, STEP
 from ddc.ir.exact.sources import Ints
 
@@ -385,7 +385,7 @@ def _levels(network: Module) -> list[tuple[int, ...]]:
         few = levels(element(param.type))
         if few is None:
             raise NotPartsError("an input has too many values")
-        found += [few] * math.prod(d.const for d in dims(param.type))
+        found += [few] * math.prod(shape_of(param.type))
     return found
 
 

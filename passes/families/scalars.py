@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import Function, Op, Operand, dims
+from ddc.ir import Function, Op, Operand, shape_of
 from ddc.ir.exact.sources import Ints
 
 MOST_OPS = 1 << 18
@@ -92,7 +92,7 @@ class Program:
         start = 0
         self.places: dict[str, tuple[int, tuple[int, ...]]] = {}
         for param in entry.params:
-            shape = tuple(d.const for d in dims(param.type))
+            shape = shape_of(param.type)
             self.places[param.name] = start, shape
             if not shape:
                 self._input(param.name, start)

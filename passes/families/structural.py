@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ddc.ir import Affine, Block, DdcError, Function, Module, Op, Operand, dims
+from ddc.ir import Affine, Block, DdcError, Function, Module, Op, Operand, shape_of
 from ddc.ir.exact.activation import COMPARISONS, SIGN, STEP
 from ddc.ir.exact.sources import Ints
 
@@ -66,7 +66,7 @@ class _Machine:
         """Run the function and compare what it returns."""
         start = 0
         for param in self.function.params:
-            shape = tuple(d.const for d in dims(param.type))
+            shape = shape_of(param.type)
             count = math.prod(shape)
             form = Form.of_numbers(start + np.arange(count))
             if shape:

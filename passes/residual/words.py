@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import Param
-from ddc.passes.units import Family, Read, Unit, level_table, shape_of
+from ddc.ir import Param, shape_of
+from ddc.passes.units import Family, Read, Unit, level_table
 
 Ints = NDArray[np.int64]
 
@@ -105,9 +105,11 @@ def _product(levels: Sequence[tuple[int, ...]]) -> Ints:
 def layouts(family: Family) -> Iterator[Layout]:
     """Yield the readings of a family's inputs and outputs as words, plain ones first."""
     known = level_table(family.params)
-    arrays = [param for param in family.params if shape_of(param)]
+    arrays = [param for param in family.params if shape_of(param.type)]
     scalars = tuple(
-        Column(param.name, (), known[param.name]) for param in family.params if not shape_of(param)
+        Column(param.name, (), known[param.name])
+        for param in family.params
+        if not shape_of(param.type)
     )
     if not arrays or math.prod(len(column.levels) for column in scalars) > MAX_LETTERS:
         return
@@ -136,7 +138,7 @@ def _spelled(
 
 def _words_of(param: Param, levels: tuple[int, ...]) -> Iterator[tuple[int, tuple[Column, ...]]]:
     """Yield the ways to read one array as words: whole, its parts, its strides, its rows."""
-    shape = shape_of(param)
+    shape = shape_of(param.type)
 
     def column(*axes: tuple[int, Place]) -> Column:
         return Column(param.name, axes, levels)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from ddc.backends.python import emit
-from ddc.ir import walk
+from ddc.ir import shape_of, walk
 from ddc.ir.interpreter import run_batch
 from ddc.ir.sizes import instantiate, solve_sizes
 from ddc.passes.residual.classes import residual_classes
 from ddc.passes.residual.identify import Machine, identify, rivals
 from ddc.passes.residual.raiser import machines
 from ddc.passes.residual.words import causal, layouts, outputs
-from ddc.passes.units import read, shape_of
+from ddc.passes.units import read
 
 from .words import Task, compiled, split, tabled
 
@@ -89,7 +89,7 @@ def holds(task: Task, length: int, trained: int) -> bool:
     assert module.entry.sizes, notes
     params = task.declared(length)
     rng = np.random.default_rng(length)
-    arrays = {p.name: rng.integers(0, 2, (40, *shape_of(p))) for p in params}
+    arrays = {p.name: rng.integers(0, 2, (40, *shape_of(p.type))) for p in params}
     shapes = {name: list(array.shape[1:]) for name, array in arrays.items()}
     for name in list(arrays)[1:]:  # long equal ends: the hard cases of sums and comparisons
         if arrays[name].shape == arrays[params[0].name].shape:
@@ -134,7 +134,7 @@ def test_python_says_the_same(name: str, style: str) -> None:
     params = task.declared(9)
     rng = np.random.default_rng(9)
     for _ in range(20):
-        values = [rng.integers(0, 2, shape_of(param)).tolist() for param in params]
+        values = [rng.integers(0, 2, shape_of(param.type)).tolist() for param in params]
         found = space["f"](*values)
         assert np.array_equal(found, task.answer(*values)), values
 

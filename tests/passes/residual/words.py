@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ddc.ir import Affine, Array, Module, Param, int_type, parse, parse_params
+from ddc.ir import Affine, Array, Module, Param, int_type, parse, parse_params, shape_of
 from ddc.passes import Context, run
-from ddc.passes.units import Family, Read, Unit, level_table, shape_of, write
+from ddc.passes.units import Family, Read, Unit, level_table, write
 
 PIPELINE = "residual,roll,minimise,fold,hoist,reduce-terms,fold,dce,generalise,name"
 
@@ -34,7 +34,7 @@ def tabled(task: Task, length: int) -> Module:
     """Return the function at a length, every output a table over the inputs that it depends on."""
     params = task.declared(length)
     known = level_table(params)
-    reads = [Read(p.name, tuple(at)) for p in params for at in np.ndindex(*shape_of(p))]
+    reads = [Read(p.name, tuple(at)) for p in params for at in np.ndindex(*shape_of(p.type))]
     sizes = [len(known[read.array]) for read in reads]
     rows = itertools.product(*(known[read.array] for read in reads))
     answers = [np.atleast_1d(task.answer(*split(params, row))) for row in rows]
@@ -58,9 +58,9 @@ def split(params: Sequence[Param], row: Sequence[int]) -> list[Any]:
     found: list[Any] = []
     start = 0
     for param in params:
-        width = math.prod(shape_of(param))
+        width = math.prod(shape_of(param.type))
         part = [int(v) for v in row[start : start + width]]
-        found.append(part if shape_of(param) else part[0])
+        found.append(part if shape_of(param.type) else part[0])
         start += width
     return found
 
