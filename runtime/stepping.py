@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -318,12 +319,14 @@ class Bands:
         self.rows = rows
         self.threads = threads
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.stop = Event()  # so that Ctrl-C need not wait for all bands
         self.scratch = [Scratch() for _ in range(threads)]
 
     def __enter__(self) -> Bands:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop.set()
         if self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
 
@@ -333,6 +336,8 @@ class Bands:
 
         def work(number: int) -> None:
             for start in starts[number :: self.threads]:
+                if self.stop.is_set():
+                    return
                 self._band(source, target, start, steps, self.scratch[number])
 
         if self.pool is None:

@@ -5,8 +5,8 @@ while it comes into the caches, and what it gives goes to memory in the dtype th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from .binding import Binding, report
 from .moves import limits, mover, number_of, whole_range
 from .results import check_out
 from .scratch import Scratch
+from .threads import shared
 from .values import entries
 
 Arrays = Sequence[NDArray[Any]]
@@ -196,20 +197,17 @@ class Grids:
         step = max(STRETCH * max(1, self.reach.radius), FAR * rows // max(1, given.nbytes))
         starts = list(range(0, rows, -(-min(rows, step * threads) // threads)))
 
-        def work(number: int) -> bool:
+        length = starts[1] if len(starts) > 1 else rows
+
+        def work(number: int, stop: Event) -> bool:
             scratch = Scratch()
             return all(
-                self.stream.run(
-                    [given], [made], sizes, start, min(rows, start + starts_step), scratch
-                )
+                self.stream.run([given], [made], sizes, start, min(rows, start + length), scratch)
                 for start in starts[number::threads]
+                if not stop.is_set()
             )
 
-        starts_step = starts[1] if len(starts) > 1 else rows
-        if threads == 1:
-            return work(0)
-        with ThreadPoolExecutor(threads) as pool:
-            return all(list(pool.map(work, range(threads))))
+        return all(shared(threads, work))
 
     def _ends(self, given: NDArray[Any], made: NDArray[Any]) -> None:
         """Write the rows at both ends of a ring."""
