@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import DdcError, Param, Real, dims, element
+from ddc.ir import DdcError, Param, Real, dims, element, shape_of
 
 from .binding import Binding
 from .lanes import Lanes, element_of
@@ -210,7 +210,7 @@ class ColumnsEngine:
         """`params` are the program's own, of one row."""
         self.binding = binding
         self.params = params
-        self.width = sum(8 * math.prod(d.const for d in dims(p.type)) for p in params)
+        self.width = sum(8 * math.prod(shape_of(p.type)) for p in params)
         self.stream = Stream(binding, self.params) if Stream.fits(binding) else None
 
     def blocks(self, rows: int) -> list[Block]:
