@@ -34,8 +34,8 @@ from .logic import expr as e
 from .rewrite import rewrite
 
 MANY_TABLES = 8  # functions with more distinct tables are searched less deeply
-LONG = 100  # the cost of what no rule was found for: that, and so much of the table's entries
-LONG_SHARE = 16
+LONG = 100  # the cost of what is no rule: that, and so much of the table's entries
+LONG_SHARE = 4
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,15 @@ class Minimise(Pass):
             )
             if logic.cost(found) > max(LONG, table.values.size // LONG_SHARE):
                 long.add(digest(key))
+                if not self.rough:
+                    return None
             return _lower(found, op, builder, types)
 
         short = module.with_entry(rewrite(module.entry, step))
         if long and not self.rough:
             context.note(
-                f"no short rule was found for {len(long)} of {len(distinct)} tables: they are "
-                "written as long expressions"
+                f"no short rule was found for {len(long)} of {len(distinct)} tables: they stay "
+                "tables of what the network answers"
             )
         return short
 

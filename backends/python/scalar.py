@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 from ddc.ir import Attr, Op, Real, Scalar, int_bounds
 
 from .intervals import Interval
-from .tables import MOST_AXES, axes, rows
+from .tables import MOST_AXES, MOST_NESTED, axes, flat, rows
 from .text import (
     AND,
     ATOM,
@@ -177,13 +177,13 @@ def _table(use: Use) -> Expr:
     several = axes(use.types)
     digits = [_digit(use.args[k], cases) for k, cases in several]
     sizes = [len(cases) for _, cases in several]
-    if 1 < len(sizes) <= MOST_AXES:
+    if 1 < len(sizes) <= MOST_AXES and len(texts) <= MOST_NESTED:
         text = rows(texts, sizes)
         if len(text) > SHORT_ROWS:
             text = use.host.constant(use.op.result, text)
         places = "][".join(d.text for d in digits)
     else:
-        text = rows(texts, [len(texts)])
+        text = flat(texts)
         if len(entries) > SHORT_TABLE:
             text = use.host.constant(use.op.result, text)
         terms = [_weighted(math.prod(sizes[k + 1 :]), d) for k, d in enumerate(digits)]

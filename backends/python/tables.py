@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from ddc.ir import Affine, Category, Function, Op, State, Type, element, levels, walk
 
 MOST_AXES = 4  # operands that are indexed one by one
+MOST_NESTED = 256  # entries of a table that is indexed operand by operand
+MOST_LISTED = 16  # entries of a row written one by one
+WIDTH = 80  # digits in a line
 MOST_STATES = 40  # states that a docstring lists
 
 
@@ -22,6 +25,15 @@ def rows(texts: Sequence[str], sizes: Sequence[int], left: str = "(", right: str
             for g in groups
         ]
     return found[0]
+
+
+def flat(texts: Sequence[str], left: str = "(", right: str = ")") -> str:
+    """Return the entries of a table of one row; many digits as lines of them."""
+    if len(texts) <= MOST_LISTED or any(len(text) > 1 for text in texts):
+        return rows(texts, [len(texts)], left, right)
+    digits = "".join(texts)
+    lines = [f'"{digits[k : k + WIDTH]}"' for k in range(0, len(digits), WIDTH)]
+    return f"tuple(map(int, {' '.join(lines)}))"
 
 
 def axes(types: Sequence[Type]) -> list[tuple[int, tuple[int, ...]]]:

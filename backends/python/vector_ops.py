@@ -16,7 +16,7 @@ from ddc.ir import Op, Real, Scalar
 from .intervals import Interval
 from .ranges import WORD, Range, fits, reach
 from .scalar import TRANSFORMS, knots_of
-from .tables import MOST_AXES, axes, rows
+from .tables import MOST_AXES, MOST_NESTED, axes, flat, rows
 from .text import (
     ATOM,
     BITAND,
@@ -203,10 +203,11 @@ def _table(use: Use) -> Expr:
     if not any(is_array(d) for d in digits):
         raise NotVector
     sizes = [len(cases) for _, cases in several]
-    if len(sizes) > MOST_AXES:
+    if len(sizes) > MOST_AXES or len(texts) > MOST_NESTED:
         terms = [_times(math.prod(sizes[k + 1 :]), d) for k, d in enumerate(digits)]
         digits, sizes = [_sum(terms, "int")], [len(texts)]
-    text = f"np.array({rows(texts, sizes, '[', ']')}{', dtype=object' if wide else ''})"
+    listed = rows(texts, sizes, "[", "]") if len(sizes) > 1 else flat(texts, "[", "]")
+    text = f"np.array({listed}{', dtype=object' if wide else ''})"
     table = use.host.constant(use.op.result, text)
     kind = "float" if real else "object" if wide else "int"
     places = ", ".join(d.text for d in digits)

@@ -76,3 +76,23 @@ def test_two_inputs(style: str, says: str) -> None:
     wanted = {(0, 0): 7, (0, 1): 1, (1, 0): 2, (1, 1): 9, (2, 0): 0, (2, 1): 5}
     x, z = zip(*wanted)
     assert list(function(list(x), list(z))) == list(wanted.values())
+
+
+@pytest.mark.parametrize("style", ["plain", "numpy"])
+def test_many_entries_are_lines_of_digits(style: str) -> None:
+    entries = [k * 7 % 10 for k in range(512)]
+    loads = "".join(f"    %v{k} = load %x[{k}]\n" for k in range(9))
+    names = ", ".join(f"%v{k}" for k in range(9))
+    module = parse(
+        f"func @f(%x: bit[9]) -> (%y: int<0..9>) {{\n{loads}"
+        f"    %y = table {entries} of {names}\n  return %y\n}}\n"
+    )
+    text = emit(module, style=style)
+    assert len(text.splitlines()) < 60
+    space: dict[str, Any] = {}
+    exec(text, space)
+    rows = list(itertools.product((0, 1), repeat=9))
+    assert [int(space["f"](list(row))) for row in rows] == entries
+    back = read_program(text, "f.py").trace(module.entry.params, module.entry.results)
+    assert not verify(back)
+    assert [run(back, {"x": list(row)})[0] for row in rows[::7]] == entries[::7]
