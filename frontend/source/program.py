@@ -33,6 +33,7 @@ from ddc.ir import (
     element,
     int_bounds,
     int_type,
+    shape_of,
     with_dims,
 )
 from ddc.ir.ranges import accepts
@@ -234,7 +235,7 @@ def _wanted(result: Type | Param | Sequence[Type | Param]) -> list[Param]:
 
 
 def _argument(trace: Statements, param: Param, arrays: bool, given: str | None) -> Value:
-    shape = tuple(d.const for d in dims(param.type))
+    shape = shape_of(param.type)
     scalar = element(param.type)
     total = 1
     for size in shape:
@@ -286,7 +287,7 @@ def _scalar(trace: Statements, name: str, scalar: Scalar) -> Value:
 
 def _result(trace: Statements, value: Value, wanted: Param) -> tuple[Param, Operand | Global]:
     """Return a result with its type, as an operand of the right shape."""
-    shape = tuple(d.const for d in dims(wanted.type))
+    shape = shape_of(wanted.type)
     scalar = element(wanted.type)
     flat = [_number(trace, v, scalar) for v in _flattened(trace, value, shape, wanted)]
     flat = [_fitted(trace, v, scalar) for v in flat]
@@ -403,7 +404,7 @@ def _module(
 ) -> Module:
     returned = tuple(o if isinstance(o, Global) else graph.literal(o) for _, o in results)
     empty = tuple(
-        (p.name, Constant(np.zeros([d.const for d in dims(p.type)], _storage(p.type))))
+        (p.name, Constant(np.zeros(shape_of(p.type), _storage(p.type))))
         for p, operand in results
         if isinstance(operand, Global)
     )
