@@ -225,5 +225,5 @@ def _direct(program: Linear) -> Linear:
 
 def _shifted(values: Ints, steps: int) -> Ints:
     moved = np.zeros_like(values)
-    moved[:, steps:] = values[:, : values.shape[1] - steps] if steps else values
+    moved[:, steps:] = values[:, : max(0, values.shape[1] - steps)]
     return moved

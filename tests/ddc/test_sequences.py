@@ -108,3 +108,12 @@ def test_programs_are_compared_for_every_length(
     assert "lengths = all, argument = product" in capsys.readouterr().out
     assert cli.main(["verify", str(first), str(third)]) == 3
     assert "x = [1, 1]: at step 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_short_sequences(length: int, tmp_path: Path) -> None:
+    program = ddc.compile(saved(tmp_path / "net.pt", length=length))
+    assert program.evidence[0].kind == "proved"
+    for word in np.ndindex(*(2,) * length):
+        wanted = np.cumsum(word) % 2
+        assert np.array_equal(program(np.array(word)), wanted)
