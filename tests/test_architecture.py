@@ -58,6 +58,12 @@ def imported(path: Path, nodes: Iterator[ast.AST]) -> Iterator[tuple[str, str]]:
             yield from ((base, alias.name) for alias in node.names)
 
 
+@cache
+def all_imports(path: Path) -> list[tuple[str, str]]:
+    """Return what a file imports anywhere."""
+    return list(imported(path, ast.walk(parsed(path))))
+
+
 def run_on_import(tree: ast.Module) -> Iterator[ast.AST]:
     """Yield the statements that importing a module runs: none of functions or for checkers."""
     stack: list[ast.AST] = [tree]
@@ -78,7 +84,7 @@ def run_on_import(tree: ast.Module) -> Iterator[ast.AST]:
 def test_imports_point_inward(folder: str) -> None:
     wrong: list[str] = []
     for path in sources(folder):
-        for module, name in imported(path, ast.walk(parsed(path))):
+        for module, name in all_imports(path):
             parts = [*module.split("."), name]
             if parts[0] in OUTSIDE and (parts[0] != "ddc" or parts[1] not in MAY_IMPORT[folder]):
                 wrong.append(f"{path.relative_to(ROOT)} imports {module} {name}")
@@ -89,7 +95,7 @@ def test_imports_point_inward(folder: str) -> None:
 def test_the_folders_are_imported_as_parts_of_ddc(folder: str) -> None:
     wrong: list[str] = []
     for path in sources(folder):
-        for module, _ in imported(path, ast.walk(parsed(path))):
+        for module, _ in all_imports(path):
             if module.split(".")[0] in MAY_IMPORT:  # from the root: a second copy of the module
                 wrong.append(f"{path.relative_to(ROOT)} imports {module}")
     assert wrong == []
@@ -110,7 +116,7 @@ def test_private_names_stay_in_their_package(folder: str) -> None:
     wrong: list[str] = []
     for path in sources(folder):
         package = module_name(path).rpartition(".")[0]
-        for module, name in imported(path, ast.walk(parsed(path))):
+        for module, name in all_imports(path):
             ours = module.split(".")[0] in OUTSIDE and not module.startswith(package)
             if ours and name.startswith("_") and not name.startswith("__"):
                 wrong.append(f"{path.relative_to(ROOT)} imports {module} {name}")
