@@ -10,6 +10,8 @@ from ddc.ir import DdcError, Module, Param
 
 Progress = Callable[[str, float], None]
 
+SIZES_KEPT = "the sizes are kept: "  # begins a note, which holds only if they are in the end
+
 
 class Declined(DdcError):
     """A raiser does not take this kind of network; the message says why."""

@@ -33,7 +33,7 @@ from ddc.ir import (
 from ddc.ir.module import Block
 from ddc.ir.sizes import at_sizes
 
-from .base import Context, Pass
+from .base import SIZES_KEPT, Context, Pass
 from .generalise_ties import Node, Symbols, Ties
 
 
@@ -45,12 +45,19 @@ class Generalise(Pass):
 
     def run(self, module: Module, context: Context) -> Module:
         """Return the module with its entry generic in every size that is not pinned."""
+        found = self._found(module, context)
+        if found is not module:
+            # What a pass before could not do has been done after all.
+            context.notes[:] = [n for n in context.notes if not n.startswith(SIZES_KEPT)]
+        return found
+
+    def _found(self, module: Module, context: Context) -> Module:
         entry = module.entry
         if entry.sizes or entry.where is not None:
             return module
         pinned = context.analyses.get(("pinned", entry.name))
         if pinned is not None:
-            context.note(f"the sizes are kept: {pinned}")
+            context.note(f"{SIZES_KEPT}{pinned}")
             return module
         words = context.analyses.get(("words", entry.name))
         if words is None:
@@ -62,9 +69,7 @@ class Generalise(Pass):
             for note in aside.notes:
                 context.note(note)
         elif not words.agrees(found):
-            context.note(
-                "the sizes are kept: the program and the machine behind it differ at other sizes"
-            )
+            context.note(f"{SIZES_KEPT}the program and the machine behind it differ at other sizes")
             return module
         rival = context.analyses.get(("rival", entry.name))
         return found if rival is None or found is module else _doubted(found, rival, context)
@@ -78,7 +83,7 @@ class Generalise(Pass):
             return module
         generic = _smallest(entry, symbols, module, ties.tiled)
         if generic is None:
-            context.note("the sizes are kept: the program does not verify for other sizes")
+            context.note(f"{SIZES_KEPT}the program does not verify for other sizes")
             return module
         return module.with_entry(generic)
 

@@ -31,7 +31,7 @@ from ddc.ir import (
     walk,
     with_dims,
 )
-from ddc.passes.base import Context, Pass
+from ddc.passes.base import SIZES_KEPT, Context, Pass
 from ddc.passes.rewrite import rewrite
 
 from .readings import MEETING, SMALL, Reading, Readings, UnreadError, followers
@@ -61,7 +61,7 @@ class Sizes(Pass):
         try:
             generic = _generic(module, context)
         except _KeptError as reason:
-            context.note(f"the sizes are kept: {reason}")
+            context.note(f"{SIZES_KEPT}{reason}")
             return module
         return module.with_entry(generic)
 

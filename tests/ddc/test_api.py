@@ -82,3 +82,11 @@ def test_a_bug_leaves_a_reproducer(
     with pytest.raises(ZeroDivisionError):
         ddc.compile(model, crash_reproducer=str(tmp_path / "crash.ddc"))
     assert "ZeroDivisionError: a bug" in (tmp_path / "crash.ddc").read_text()
+
+
+def test_notes_do_not_deny_the_sizes_that_were_inferred(tmp_path: Path) -> None:
+    majority = layers_file(tmp_path / "net.pt", [(np.ones((1, 6)), np.array([-3.0]))], None, "step")
+    generic = ddc.compile(majority, input="a: bit[T], b: bit[T]")
+    assert generic.ir.entry.sizes and not any("kept" in note for note in generic.notes)
+    fixed = ddc.compile(majority, input="x: bit[6]")
+    assert not fixed.ir.entry.sizes and any("sizes are kept" in note for note in fixed.notes)
