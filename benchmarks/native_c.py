@@ -18,7 +18,7 @@ from ddc.backends.llvm.columns import columns_kernel
 from ddc.backends.llvm.machine import Cpu
 from ddc.backends.lowering.logic import logic_of
 from ddc.backends.lowering.stencil import stencil_of
-from ddc.runtime.grid import aligned, widest
+from ddc.runtime.grid import ROWS_AT_ONCE, aligned, widest
 from ddc.runtime.jit import code_of, compile_module, linked
 from ddc.runtime.layouts import pass_steps
 
@@ -114,7 +114,7 @@ def packed_grid(cpu: Cpu) -> float:
     rule, lanes = stencil_of(module), widest(cpu)
     assert rule is not None
     signature = [POINTER, POINTER, *[NUMBER] * 4]
-    step = packed.rows_at_once(packed.Packed(lanes, 1, 4), rule, "step")
+    step = packed.rows_at_once(packed.Packed(lanes, 1, ROWS_AT_ONCE[lanes]), rule, "step")
     text = packed.module([step.replace("define internal", "define")], lanes)
     theirs = by_llvm(text, "step", signature, cpu)
     kernel = c.packed_kernel(module)

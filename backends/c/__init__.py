@@ -63,7 +63,7 @@ def packed_kernel(module: Module, steps: int = 8) -> str | None:
     stencil = stencil_of(module)
     if stencil is not None and len(stencil.borders) <= 2:
         one = len(stencil.borders) == 1
-        return packed.pipeline(stencil, steps) if one else packed.rows(stencil, packed.ROWS)
+        return packed.pipeline(stencil, steps) if one else packed.rows(stencil)
     logic = logic_of(module)
     return None if logic is None else packed.columns(*logic)
 

@@ -33,7 +33,7 @@ typedef uint64_t Lanes __attribute__((vector_size(32)));
 typedef uint64_t Lanes __attribute__((vector_size(16)));
 #endif
 """
-ROWS = 2  # of a grid that are made at once
+SMALL_RULE = 8  # look-ups; rows of less are made two at once, which saves loads
 LONGEST_LEVEL = 64  # look-ups of a pipeline's level
 
 
@@ -66,13 +66,18 @@ def _file(functions: Functions, text: Sequence[str]) -> str:
     return "\n".join([PREAMBLE, *functions.lines(), *text, ""])
 
 
-def _loop(variable: str, end: str, group: int, lines: Sequence[str]) -> list[str]:
-    """Return a loop inside a function that goes on where its variable stands."""
-    head = f"{variable} < {end}; {variable}++"
-    if group > 1:
-        head = f"{variable} + {group} <= {end}; {variable} += {group}"
-    body = [line if line.startswith("#") else f"        {line}" for line in lines]
-    return [f"    for (; {head}) {{", *body, "    }"]
+def _loops(variable: str, start: str, end: str, bodies: Mapping[int, Sequence[str]]) -> list[str]:
+    """Return the loops of a function, each by its step: one goes on where the last one stops."""
+    declared = f"int64_t {variable} = {start}"
+    lines = [f"    {declared};"] if len(bodies) > 1 else []
+    for step, body in bodies.items():
+        head = f"{variable} < {end}; {variable}++"
+        if step > 1:
+            head = f"{variable} + {step} <= {end}; {variable} += {step}"
+        lines.append(f"    for ({declared if len(bodies) == 1 else ''}; {head}) {{")
+        lines += [line if line.startswith("#") else f"        {line}" for line in body]
+        lines.append("    }")
+    return lines
 
 
 def _shifted(name: str, by: int) -> str:
@@ -111,9 +116,7 @@ def pipeline(stencil: Stencil, steps: int) -> str:
             *(f"        past[t][{k}] = (Lanes){{0}};" for k in range(window)),
             "    }",
         ]
-    text.append("    int64_t j = first - GHOST;")
-    for group, lines in loops.items():
-        text += _loop("j", "end + GHOST", group, lines)
+    text += _loops("j", "first - GHOST", "end + GHOST", loops)
     return _file(functions, [*text, "}"])
 
 
@@ -151,15 +154,15 @@ def _levels(
 # ---------------------------------------------------------------- two axes: windows that overlap
 
 
-def rows(stencil: Stencil, count: int) -> str:
+def rows(stencil: Stencil) -> str:
     """Return `step(source, target, from, to, rows, columns)`: one step of a block of cells.
 
-    `from` and `to` are the strides of source and target. `count` rows are made at once, so that
-    what their windows have in common is computed once; what a window has in common with the one
-    before it is kept.
+    `from` and `to` are the strides of source and target. What a window has in common with the one
+    before it is kept; two rows of a small rule are made at once, so that they share their loads.
     """
-    functions = Functions()
-    loops = {group: _row_loop(plan(stencil, group), functions) for group in (count, 1)}
+    functions, alone = Functions(), plan(stencil, 1)
+    plans = {2: plan(stencil, 2), 1: alone} if alone.work < SMALL_RULE else {1: alone}
+    loops = {count: _row_loop(shared, functions) for count, shared in plans.items()}
     constant = not any("= source +" in line for lines in loops.values() for line in lines)
     text = [
         "/* Makes one step of a block of cells; from and to are the vectors from row to row. */",
@@ -167,22 +170,18 @@ def rows(stencil: Stencil, count: int) -> str:
         "          int64_t rows, int64_t columns)",
         "{",
         *(["    (void)source, (void)from;"] if constant else []),
-        "    int64_t row = 0;",
+        *_loops("row", "0", "rows", loops),
+        "}",
     ]
-    for group, lines in loops.items():
-        text += _loop("row", "rows", group, lines)
-    return _file(functions, [*text, "}"])
+    return _file(functions, text)
 
 
 def _row_loop(shared: Plan, functions: Functions) -> list[str]:
     written = _Row(shared, functions)
     pointers = [
-        f"const Lanes *row{k} = source + ({_shifted('row', r)}) * from;"
-        for k, r in enumerate(written.rows)
+        f"const Lanes *row{k} = source + {_factor(r)} * from;" for k, r in enumerate(written.rows)
     ]
-    pointers += [
-        f"Lanes *out{k} = target + ({_shifted('row', k)}) * to;" for k in range(len(shared.outputs))
-    ]
+    pointers += [f"Lanes *out{k} = target + {_factor(k)} * to;" for k in range(len(shared.outputs))]
     return [
         *pointers,
         *written.first(),
@@ -190,6 +189,10 @@ def _row_loop(shared: Plan, functions: Functions) -> list[str]:
         *(f"    {line}" for line in [*written.body(), *written.moves()]),
         "}",
     ]
+
+
+def _factor(row: int) -> str:
+    return f"({_shifted('row', row)})" if row else "row"
 
 
 class _Row:

@@ -178,6 +178,6 @@ def test_kernels_are_written_as_a_person_would() -> None:
     rule30 = packed_kernel(ir.parse(RULE30), 12)
     assert rule30 is not None and "cell0 ^ (cell1 | cell2)" in rule30
     life = packed_kernel(ir.parse(LIFE.replace("BORDER", "wrap")))
-    assert life is not None and "majority(cell" in life and len(life.splitlines()) < 140
+    assert life is not None and "majority(cell" in life and len(life.splitlines()) < 90
     assert packed_kernel(ir.parse(LIFE.replace("BORDER", "clamp"))) is not None
     assert packed_kernel(ir.parse("func @f(%a: real) -> (%b: real) {\n  return %a\n}")) is None
