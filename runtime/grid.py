@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddc.backends.llvm import packed
-from ddc.backends.llvm.ghosts import driver, ends, fill
+from ddc.backends.llvm.ghosts import driver, ends, fill, sides
 from ddc.backends.llvm.machine import Cpu, host
 from ddc.backends.llvm.packed import Packed
 from ddc.backends.lowering.stencil import Stencil
@@ -70,6 +70,7 @@ class Kernels:
             ]
         if steps > 1 and len(self.stencil.borders) > 1:
             parts.append(ends(lanes, self.stencil.borders[0], self.stencil.radius[0]))
+            parts.append(sides(lanes, self.stencil.borders[1]))
         parts += [self.ghosts, driver(len(self.stencil.borders))]
         made = self._compile(parts, ("advance", "run"))
         return made["advance"], made["run"]

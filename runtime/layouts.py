@@ -124,8 +124,8 @@ def pass_steps(stencil: Stencil, lanes: int) -> int:
 def tiled_steps(stencil: Stencil, shape: Sequence[int], lanes: int) -> int:
     """Return how many steps of a grid are made per pass over memory."""
     rows, buffers = math.ceil(shape[0] / lanes), shape[0] * shape[1] // 4
-    if buffers <= NEAR_CACHE or stencil.borders[1] != "wrap":
-        return 1  # cells beyond another border would have to be set again after every step
+    if buffers <= NEAR_CACHE:
+        return 1
     reach, wide = max(1, *stencil.radius), _fitting(stencil, rows, lanes)
     for steps in TILED_STEPS:
         few = WIDE_TILE * steps * reach <= wide or (steps <= FAR_STEPS and buffers > FAR_CACHE)

@@ -33,6 +33,15 @@ def ends(lanes: int, border: Border, deep: int) -> str:
     return _Filler(lanes, (border, "wrap")).ends(deep)
 
 
+def sides(lanes: int, border: Border) -> str:
+    """Return `sides(grid, rows, columns, stride, before, after)`: columns beyond a grid of two axes.
+
+    Of all `columns` of a part of the grid, from `grid` on, the first `before` and the last `after`
+    are beyond it.
+    """
+    return _Filler(lanes, (border, border)).sides()
+
+
 def driver(axes: int) -> str:
     """Return `run(grid, spare, scratch, long, ..., wide, end, count)`; between are `ghosts`' numbers.
 
@@ -83,6 +92,26 @@ class _Filler:
         self.w.line("ret void")
         names = "ptr %grid, ptr %long, i64 %rows, i64 %columns, i64 %stride"
         return f"define internal void @ends({names}) #0 {{\n{self.w.text()}\n}}\n"
+
+    def sides(self) -> str:
+        """Return the function that fills columns of a grid of two axes, at either end."""
+        w, border = self.w, self.borders[1]
+        for name in ("before", "after"):
+            w.name(name)
+        end = w.let("sub nsw i64 %columns, %after", "end")
+        last = w.let(f"sub nsw i64 {end}, 1", "last")
+        with w.loop("0", "%rows", "row") as row:
+            for low, high, edge in (("0", "%before", "%before"), (end, "%columns", last)):
+                if isinstance(border, int):
+                    value = self.constant(border)
+                else:
+                    value = self.load(self.at(row.var, "0", edge))
+                with w.loop(low, high, "x") as x:
+                    self.store(value, self.at(row.var, "0", x.var))
+        w.line("ret void")
+        counts = ("rows", "columns", "stride", "before", "after")
+        names = ", ".join(["ptr %grid", *(f"i64 %{n}" for n in counts)])
+        return f"define internal void @sides({names}) #0 {{\n{w.text()}\n}}\n"
 
     def text(self, deep: str) -> str:
         """Return the function that fills all ghosts, those of the first axis `deep` rows."""

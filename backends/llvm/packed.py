@@ -191,7 +191,7 @@ def tiles(packed: Packed, stencil: Stencil, name: str, step: str, width: int) ->
 
     It makes `packed.steps` steps of the tiles `first..end`, each `width` columns of all rows: the
     levels between stay in scratch memory that the cache holds, where `ends` (see `ghosts`) fills
-    the rows beyond. Ghosts must be there: columns for all steps, rows for one.
+    the rows beyond, and `sides` columns beyond a grid that does not wrap. Ghosts must be there: columns for all steps, rows for one.
     """
     v = Vectors(packed.lanes, PARAMETERS)
     w, t = v.w, packed.steps
@@ -219,6 +219,14 @@ def tiles(packed: Packed, stencil: Stencil, name: str, step: str, width: int) ->
                 f"call void @{step}(ptr {given}, ptr {made}, i64 {stride}, i64 {to}, i64 %rows,"
                 f" i64 {wide})"
             )
+            if level < t and stencil.borders[1] != "wrap":
+                before = w.let(f"select i1 {w.let(f'icmp eq i64 {left}, 0')}, i64 {more}, i64 0")
+                final = w.let(f"icmp eq i64 {rest}, {columns}")
+                after = w.let(f"select i1 {final}, i64 {more}, i64 0")
+                w.line(
+                    f"call void @sides(ptr {made}, i64 %rows, i64 {wide}, i64 {inner},"
+                    f" i64 {before}, i64 {after})"
+                )
             if level < t:
                 numbers = f"i64 %rows, i64 {wide}, i64 {inner}"
                 w.line(f"call void @ends(ptr {made}, ptr %long, {numbers})")

@@ -88,20 +88,54 @@ def test_life_of_any_shape(cpu: str, border: str) -> None:
 
 
 @pytest.mark.parametrize("border", ["wrap", "clamp", "else 0", "else 1"])
+@pytest.mark.parametrize("across", ["wrap", "clamp", "else 1"])
 @pytest.mark.parametrize("more", [0, 5])
-def test_tiles_of_several_steps(border: str, more: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_of_several_steps(
+    border: str, across: str, more: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(layouts, "NEAR_CACHE", 1 << 16)
     monkeypatch.setattr(layouts, "WIDE_TILE", 0)
-    text = LIFE.replace("BORDER", border, 1).replace("BORDER", "wrap")
+    text = LIFE.replace("BORDER", border, 1).replace("BORDER", across)
     rule, shape = stencil(text), (widest(host()) * 9 + more, 110)
     layout = layout_of(rule, shape, widest(host()))
     assert layout is not None and layout.steps > 1 and layout.tile < shape[1]
     cells = np.random.default_rng(2).integers(0, 2, shape, dtype=np.uint8)
     count = layout.steps * 2 + 1
-    expected = repeated(life(border, "wrap"), cells, count)
+    expected = repeated(life(border, across), cells, count)
     for threads in (1, 2):
         got = packed_steps(rule, cells, count, threads=threads)
         assert got is not None and np.array_equal(got, expected)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_tiles_of_random_rules(data: st.DataObject) -> None:
+    """Both axes have borders of their own, also beyond the corners."""
+    text = data.draw(stencils(axes=2, bits=True))
+    for kind in ("wrap", "else 0", "else 1"):
+        if data.draw(st.booleans()):
+            text = text.replace(kind, "clamp")
+    module = ir.parse(text)
+    rule = stencil_of(module)
+    if rule is None:
+        return
+    cpu = CPUS[data.draw(st.sampled_from(sorted(CPUS)))]
+    segment = 8 * max(1, *rule.radius) + data.draw(st.integers(1, 9))
+    shape = 64 * segment + data.draw(st.integers(0, 63)), data.draw(st.integers(40, 150))
+    steps = data.draw(st.integers(2, 9))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1 << 32)))
+    cells = rng.integers(0, 2, shape, dtype=np.uint8)
+    expected = cells
+    for _ in range(steps):
+        (expected,) = run(module, {"x": expected})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layouts, "NEAR_CACHE", 1 << 12)
+        patch.setattr(layouts, "FAR_CACHE", 0)
+        layout = layout_of(rule, shape, 64)
+        assert layout is None or layout.steps > 1
+        threads = data.draw(st.integers(1, 2))
+        got = packed_steps(rule, cells, steps, threads, cpu=cpu, cache=False)
+    assert got is None or np.array_equal(got, expected), (shape, steps, rule.borders)
 
 
 def test_small_or_narrow_grids_have_no_tiles() -> None:
