@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -30,15 +32,24 @@ class UnitValues:
 
     def mask(self, number: int) -> int:
         """Return the inputs that a value depends on, as bits."""
-        if number < self.inputs:
-            return 1 << number
-        if number not in self.masks:
-            entries, _ = weights_of(*self.units[number])
-            found = 0
-            for column in entries:
-                found |= self.mask(column)
-            self.masks[number] = found
-        return self.masks[number]
+        for unit in self._missing(number, self.masks):
+            columns = weights_of(*self.units[unit])[0]
+            self.masks[unit] = reduce(or_, (self._mask(column) for column in columns), 0)
+        return self._mask(number)
+
+    def _mask(self, number: int) -> int:
+        return 1 << number if number < self.inputs else self.masks[number]
+
+    def _missing(self, number: int, known: Container[object]) -> list[int]:
+        """Return the units that a value needs and that are not known yet, lower layers first."""
+        found: set[int] = set()
+        waiting = [number]
+        while waiting:
+            unit = waiting.pop()
+            if unit >= self.inputs and unit not in known and unit not in found:
+                found.add(unit)
+                waiting.extend(weights_of(*self.units[unit])[0])
+        return sorted(found)  # a unit reads values with smaller numbers only
 
     def classes(self, pieces: Sequence[tuple[int, int]]) -> dict[int, list[object]]:
         """Return for each input with which weights units read it; equal lists count alike."""
@@ -63,22 +74,23 @@ class UnitValues:
 
     def value(self, number: int, values: Values) -> NDArray[Any]:
         """Return a unit's values over the lanes."""
-        if number < self.inputs:
-            return values.of(number)
-        known = values.known.get(number)
-        if known is None:
-            units, unit = self.units[number]
-            entries, bias = weights_of(units, unit)
-            direct = {c: w for c, w in entries.items() if c < self.inputs}
-            total = values.linear(direct) + bias
-            for column, weight in entries.items():
-                if column >= self.inputs:
-                    total = total + weight * self.value(column, values)
-            assert units.outcomes is not None
-            below, tie, above = units.outcomes[unit].tolist()
-            known = np.where(total < 0, below, np.where(total > 0, above, tie))
-            values.known[number] = known
-        return known
+        for unit in self._missing(number, values.known):
+            values.known[unit] = self._computed(unit, values)
+        return values.of(number) if number < self.inputs else values.known[number]
+
+    def _computed(self, number: int, values: Values) -> NDArray[Any]:
+        """Return a unit's values from those that it reads."""
+        units, unit = self.units[number]
+        entries, bias = weights_of(units, unit)
+        direct = {c: w for c, w in entries.items() if c < self.inputs}
+        total = values.linear(direct) + bias
+        for column, weight in entries.items():
+            if column >= self.inputs:
+                total = total + weight * values.known[column]
+        assert units.outcomes is not None
+        below, tie, above = units.outcomes[unit].tolist()
+        found: NDArray[Any] = np.where(total < 0, below, np.where(total > 0, above, tie))
+        return found
 
 
 def weights_of(units: Units, unit: int) -> tuple[dict[int, int], int]:
