@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ddc.ir import Affine, Builder, Function, Index, Loop, Module, Operand, shape_of
 
 from .base import Context, Pass
+from .ranks import ranked
 from .units import Family, Read, Unit, level_table, read, stem, table_operand
 
 MAX_FITS = 256  # hypotheses tried for one family before it stays unrolled
@@ -61,7 +62,7 @@ class Roll(Pass):
         family = read(module.entry)
         if family is None or not family.shape or len(family.units) < 2:
             return module
-        rolled = _Roller(family).roll(module.entry)
+        rolled = _Roller(family).roll(module.entry) or ranked(module.entry, family)
         if rolled is None:
             context.note(f"the outputs of {family.result.name} do not follow one rule: not rolled")
             return module

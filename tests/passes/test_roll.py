@@ -307,3 +307,29 @@ def test_prefixes_keep_the_trained_size() -> None:
     for width in (3, 4):
         adder = module_of({"a": (BIT, (width,)), "b": (BIT, (width,))}, (width,), reads, rule)
         assert sizes(compiled(adder)) == []
+
+
+@pytest.mark.parametrize("downwards", [False, True])
+def test_sorted_bits_ask_for_more_ones_than_their_place(downwards: bool) -> None:
+    size = 5
+
+    def rule(at: Place, given: Any) -> int:
+        return int(sorted(dict(given).values(), reverse=downwards)[at[0]])
+
+    module = compiled(module_of({"x": (BIT, (size,))}, (size,), ring("x", size, range(size)), rule))
+    assert sizes(module) == ["N"] and codes(module).count("map") == 1
+    for length in (1, 4, 9):
+        bits = [random.Random(length + k).randint(0, 1) for k in range(length)]
+        assert answer(module, x=bits) == sorted(bits, reverse=downwards)
+
+
+def test_sorted_spins_are_no_counts_of_ones() -> None:
+    spin = Int.of(-1, 1)
+
+    def rule(at: Place, given: Any) -> int:
+        return int(sorted(dict(given).values())[at[0]])
+
+    module = compiled(
+        module_of({"s": (spin, (4,))}, (4,), ring("s", 4, range(4)), rule, result=Int(-1, 1))
+    )
+    assert answer(module, s=[1, -1, 1, -1]) == [-1, -1, 1, 1]
