@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ddc.passes import logic
 from ddc.passes.logic import build
 
-from .features import TEMPLATES, Condition, Feature, families, numbers, values_of
+from .features import TEMPLATES, Beside, Condition, Feature, families, numbers, values_of
 from .feedback import samples
 from .network import StepNetwork
 from .registers import Registers, functional
@@ -43,7 +43,7 @@ DEAREST = 24  # expression of features
 GOOD = 10
 ENOUGH = 10  # programs of so many numbers that are found, and offered
 OFFERED = 4
-ATTEMPTS = 40  # sets of features for which an expression is searched
+ATTEMPTS = 16  # sets of features for which an expression is searched
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,12 @@ class _Search:
         return None
 
 
+def _along(net: StepNetwork, condition: Condition | Beside, words: Ints, pad: int) -> Ints:
+    if isinstance(condition, Beside):
+        return condition.along(net, words)
+    return condition.of(words, pad)
+
+
 class _Numbers:
     """Features of different numbers along samples."""
 
@@ -165,7 +171,7 @@ class _Numbers:
         for template, weights, several in families(net, rng):
             parts = [
                 (
-                    np.stack([c[place].of(words, pad) for c in several])
+                    np.stack([_along(net, c[place], words, pad) for c in several])
                     if len(several[0]) > place
                     else np.zeros((len(several), *words.shape), dtype=np.int64)
                 )
@@ -226,10 +232,12 @@ def _decides(numbers: Sequence[Ints], y: Ints, tolerance: float) -> bool:
 def joined(net: StepNetwork, parts: Sequence[_Part]) -> Registers:
     """Return the program of some outputs, their features once."""
     some = list(dict.fromkeys(feature for part in parts for feature in part.features))
-    bases = list(dict.fromkeys(replace(feature, bound="") for feature in some))
+    plain = [replace(feature, bound="") for feature in some]
+    read = [c.base for feature in plain for c in feature.conditions if c.base is not None]
+    bases = list(dict.fromkeys((*read, *plain)))
     bounds = [feature for feature in some if feature.bound]
     count = len(bases) + len(bounds)
-    updates = [base.update(net, place, count) for place, base in enumerate(bases)]
+    updates = [base.update(net, bases, count) for base in bases]
     names = [base.template.name for base in bases]
     for feature in bounds:
         walk = updates[bases.index(replace(feature, bound=""))]
@@ -244,8 +252,8 @@ def joined(net: StepNetwork, parts: Sequence[_Part]) -> Registers:
     outputs: list[Expr] = []
     for part in parts:
         own = [*(places[feature] for feature in part.features), *letters]
-        read = {logic.Var(at): logic.Var(to) for at, to in enumerate(own)}
-        outputs.append(logic.substitute(part.output, read))
+        moved = {logic.Var(at): logic.Var(to) for at, to in enumerate(own)}
+        outputs.append(logic.substitute(part.output, moved))
     return Registers(
         tuple(names),
         (*(base.start(net) for base in bases), *(0 for _ in bounds)),

@@ -11,7 +11,7 @@ of the letter; conditions are sets of letters, or compare a letter with the one 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,7 @@ class Template:
 
     name: str
     update: Expr
-    start: int | str = 0  # or "greatest", the greatest letter, or "below" the least
+    start: int | str = 0  # or "greatest" letter, "below" the least one, or "low": that or 0
     bounded: bool = False  # whether its least and greatest so far are of interest
 
     @property
@@ -52,6 +52,7 @@ class Template:
         return len(self.update.variables & {1, 2})
 
 
+FIRST = Template("first", build.select(build.compare("lt", C, LEAST), X, C), "below")
 TEMPLATES = (
     Template("count", UP),
     Template("level", build.linear([(1, C), (2, P)], -1), bounded=True),
@@ -67,15 +68,25 @@ TEMPLATES = (
         for limit in map(logic.Const, (2, 3, 4, 5))
     ),
     Template("level", build.maximum([build.linear([(1, C), (2, P)], -1), ZERO]), bounded=True),
-    Template("highest", build.maximum([C, X]), "below"),
+    Template("highest", build.maximum([C, X]), "low"),
     Template("lowest", build.minimum([C, X]), "greatest"),
-    Template("first", build.select(build.compare("lt", C, LEAST), X, C), "below"),
+    FIRST,
     Template("total", build.linear([(1, C), (1, X)]), bounded=True),
+    Template("total", build.select(P, build.linear([(1, C), (1, X)]), C)),
+    Template("total", build.select(P, *(build.linear([(1, C), (s, X)]) for s in (1, -1)))),
     *(Template("highest", build.maximum([build.linear([(1, C)], -by), X])) for by in (1, 2, 3)),
     Template("last", build.select(P, X, C)),
     Template("level", build.linear([(1, C), (1, P), (-1, Q)]), bounded=True),
     Template("level", build.maximum([build.linear([(1, C), (1, P), (-1, Q)]), ZERO])),
     Template("count", build.select(Q, ZERO, UP)),
+)
+
+
+CLOCKS = tuple(Template("clock", build.modulo(build.linear([(1, C)], 1), by)) for by in (2, 3))
+BESIDE: tuple[tuple[Template, tuple[logic.CompareOp, ...]], ...] = (
+    (Template("highest", build.maximum([C, X]), "below"), ("gt", "ge", "eq")),
+    (Template("lowest", build.minimum([C, X]), "greatest"), ("lt", "le", "eq")),
+    (FIRST, ("eq", "gt", "lt")),
 )
 
 
@@ -92,7 +103,17 @@ class Condition:
         before = np.pad(words, ((0, 0), (1, 0)), constant_values=pad)[:, :-1]
         return self.holds[words, before].astype(np.int64)
 
-    def expression(self, net: StepNetwork, first: int) -> Expr:
+    @property
+    def lags(self) -> int:
+        """How many letters it reads."""
+        return self.holds.ndim
+
+    @property
+    def base(self) -> Feature | None:
+        """The number that it reads."""
+        return None
+
+    def expression(self, net: StepNetwork, first: int, place: int) -> Expr:
         """Return it over the columns of the letter, from variable `first` on, and of the last."""
         levels = net.axes * self.holds.ndim
         shape = [len(axis) for axis in levels]
@@ -103,6 +124,38 @@ class Condition:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """A comparison of the letter, or of a constant, with what a number was before this step."""
+
+    op: logic.CompareOp
+    base: Feature
+    against: int | None = None  # the letter where there is none
+
+    @property
+    def lags(self) -> int:
+        """How many letters it reads."""
+        return 1
+
+    def along(self, net: StepNetwork, words: Ints) -> Ints:
+        """Return where it holds, [rows, steps]."""
+        none = np.zeros((1, *words.shape), dtype=np.int64)
+        letter = values_of(net, self.base.weights)
+        number = numbers(words, self.base.template, letter, none, none)[0]
+        before = np.pad(number, ((0, 0), (1, 0)), constant_values=self.base.start(net))[:, :-1]
+        x = letter[words] if self.against is None else np.full(words.shape, self.against)
+        held = logic.evaluate(build.compare(self.op, X, C), [before, before, before, x])
+        return np.asarray(held).astype(np.int64)
+
+    def expression(self, net: StepNetwork, first: int, place: int) -> Expr:
+        """Return it over the columns of the letter, from variable `first` on, and register `place`."""
+        constant = None if self.against is None else logic.Const(self.against)
+        return build.compare(self.op, constant or logic.Var(first), logic.Var(place))
+
+
+Conditions = tuple[Condition | Beside, ...]
+
+
 @dataclass(frozen=True)
 class Feature:
     """A template with its conditions; with `bound` the least or greatest it has been since 0.
@@ -111,22 +164,26 @@ class Feature:
     """
 
     template: Template
-    conditions: tuple[Condition, ...]
+    conditions: Conditions
     weights: tuple[int, ...] = ()  # none where the template does not read the letter
     bound: str = ""  # "", "min" or "max"
 
     @property
     def lags(self) -> int:
         """How many letters it reads at each step."""
-        return max((c.holds.ndim for c in self.conditions), default=1)
+        return max((c.lags for c in self.conditions), default=1)
 
     def start(self, net: StepNetwork) -> int:
         """Return the number before the first step."""
         return started(self.template, values_of(net, self.weights))
 
-    def update(self, net: StepNetwork, place: int, registers: int) -> Expr:
-        """Return the update where the number is register `place` of so many."""
-        parts = [c.expression(net, registers) for c in self.conditions]
+    def update(self, net: StepNetwork, bases: Sequence[Feature], registers: int) -> Expr:
+        """Return the update where the first of so many registers are the bases, this one of them."""
+        place = bases.index(self)
+        parts = [
+            c.expression(net, registers, place if c.base is None else bases.index(c.base))
+            for c in self.conditions
+        ]
         parts += [ZERO] * (2 - len(parts))
         least = logic.Const(int(values_of(net, self.weights).min()))
         letter = build.linear(
@@ -142,9 +199,9 @@ def started(template: Template, letter: Ints) -> int:
         case "greatest":
             return int(letter.max())
         case "below":
-            # Where all are at least 0, what is greatest starts there.
-            low = int(letter.min())
-            return 0 if low == 0 and template.name == "highest" else low - 1
+            return int(letter.min()) - 1
+        case "low":
+            return min(0, int(letter.min()) - 1) if letter.min() else 0
         case _:
             return int(template.start)
 
@@ -243,22 +300,34 @@ def _classes(net: StepNetwork, rng: np.random.Generator) -> Ints:
     return classes if net.size <= 64 else np.arange(net.size)
 
 
-Family = tuple[Template, tuple[int, ...], list[tuple[Condition, ...]]]
+Family = tuple[Template, tuple[int, ...], list[Conditions]]
 
 
 def families(net: StepNetwork, rng: np.random.Generator) -> Iterator[Family]:
     """Yield templates, weights of columns, and the conditions to try, fewer conditions first."""
     known = conditions(net, rng)
+    beside = _beside(net)
     few = known[:MAX_PAIRED] + known[-6:] if len(known) > MAX_PAIRED + 6 else known
     for template in sorted(TEMPLATES, key=lambda template: template.conditions):
-        some: list[tuple[Condition, ...]] = [()]
+        some: list[Conditions] = [()]
         if template.conditions == 2:
             some = list(itertools.permutations(few, 2))
         elif template.conditions:
-            some = [(condition,) for condition in known]
+            every: list[Condition | Beside] = [*known, *beside]
+            some = [(condition,) for condition in every]
         for weights in _weights(net) if 3 in template.update.variables else [()]:
             if some:
                 yield template, weights, some
+
+
+def _beside(net: StepNetwork) -> list[Beside]:
+    """Return conditions that read a number: how the letter compares with extremes, and clocks."""
+    found = [Beside("eq", Feature(clock, ()), 0) for clock in CLOCKS]
+    if net.letters.shape[1] > 1:
+        return found
+    for base, ops in BESIDE:
+        found += [Beside(op, Feature(base, (), (1,))) for op in ops]
+    return found
 
 
 def _weights(net: StepNetwork) -> list[tuple[int, ...]]:

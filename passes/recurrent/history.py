@@ -100,7 +100,6 @@ class History:
 
         return writer.mapped(body, [INT if self.fold == "add" else BIT])
 
-
     def _related(self, writer: Writer, ends: list[str]) -> Operand:
         size = len(self.relation)
         if len(ends) == 2 and (self.relation == np.eye(size, dtype=np.int64)).all():
