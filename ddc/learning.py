@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from ddc.ir import DdcError, UsageError
 from .output import check_writable, say, whole_file
 from .report import Progress
 
+MOST = 1 << 31
+
 if TYPE_CHECKING:
     from ddc.frontend import Samples
     from ddc.frontend.learn import Essence, Sequences
@@ -22,6 +25,7 @@ def learn_file(arguments: argparse.Namespace) -> None:
     """Learn the kind of network that was asked for and write it whole or not at all."""
     if not arguments.out.endswith((".pt", ".pth")):
         raise UsageError(f"networks are written as .pt, not as {Path(arguments.out).name!r}")
+    _check_numbers(arguments)
     check_writable(arguments.out)
     from ddc.frontend import learn, read_samples
 
@@ -83,8 +87,8 @@ def _recurrent(arguments: argparse.Namespace, samples: Samples, progress: Progre
 
     recipe = learn.Recipe(
         hidden=arguments.hidden,
-        f=_widths(arguments.width) if arguments.width != "none" else (),
-        g=_widths(arguments.read_out) if arguments.read_out else (),
+        f=_widths(arguments.width, "--width") if arguments.width != "none" else (),
+        g=_widths(arguments.read_out, "--read-out") if arguments.read_out else (),
         loss=arguments.loss,
         scale=arguments.scale,
         steps=arguments.steps,
@@ -106,11 +110,29 @@ def _factor(text: str) -> tuple[str, float]:
         raise UsageError(f"--scale takes NAME=FACTOR, not {text!r}") from None
 
 
-def _widths(text: str) -> tuple[int, ...]:
+def _widths(text: str, option: str = "--hidden") -> tuple[int, ...]:
     try:
-        return tuple(int(width) for width in text.split(","))
+        widths = tuple(int(width) for width in text.split(","))
     except ValueError:
-        raise UsageError(f"--hidden takes widths such as 192,192, not {text!r}") from None
+        widths = ()
+    if not widths or min(widths) < 1 or sum(widths) > MOST:
+        raise UsageError(f"{option} takes widths such as 192,192, not {text!r}")
+    return widths
+
+
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    """Raise `UsageError` for numbers with which nothing could be trained."""
+    for name in ("hidden", "seeds", "steps"):
+        value = getattr(arguments, name, 1)
+        if isinstance(value, int) and not 1 <= value <= MOST:
+            raise UsageError(f"--{name} takes a count of at least 1, not {value}")
+    seed = arguments.seed
+    if not 0 <= seed < 1 << 32:
+        raise UsageError(f"--seed takes a number from 0 to 2^32 - 1, not {seed}")
+    for name in ("noise", "shrink"):
+        value = getattr(arguments, name, 0.0)
+        if not 0 <= value < math.inf:
+            raise UsageError(f"--{name} takes a number of at least 0, not {value}")
 
 
 _KINDS: dict[str, Callable[[argparse.Namespace, Samples, Progress], Essence | Sequences]] = {
