@@ -17,7 +17,18 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import Affine, Builder, Function, Index, Loop, Module, Operand, shape_of
+from ddc.ir import (
+    Affine,
+    Builder,
+    Function,
+    Index,
+    Loop,
+    Module,
+    Operand,
+    element,
+    shape_of,
+    with_dims,
+)
 
 from .base import Context, Pass
 from .ranks import ranked
@@ -82,7 +93,7 @@ class _Roller:
         box = tuple((0, d) for d in family.shape)
         result: Operand | None = self._box(builder, family.units, box, family.result.name)
         if result is None:
-            result = self._segments(builder)
+            result = self._flattened(builder) or self._segments(builder)
         if result is None:
             return None
         params = [(p.name, p.type) for p in family.params]
@@ -91,6 +102,33 @@ class _Roller:
             function.name, params, results, [result], function.sizes, function.where
         )
         return replace(rolled, evidence=function.evidence)
+
+    def _flattened(self, builder: Builder) -> Operand | None:
+        """Roll a line of outputs that are the cells of a grid, row by row, as one map."""
+        family, count = self.family, len(self.family.units)
+        grids = [shape for shape in self.shapes.values() if len(shape) == 2]
+        if len(family.shape) != 1 or not grids:
+            return None
+        rows, columns = (max(shape[axis] for shape in grids) for axis in (0, 1))
+        for width in range(min(columns, count // 2), 1, -1):
+            height, rest = divmod(count, width)
+            if rest or height > rows:
+                continue
+            shape = (Affine.of(height), Affine.of(width))
+            result = replace(family.result, type=with_dims(element(family.result.type), shape))
+            units = tuple(
+                replace(unit, at=divmod(number, width)) for number, unit in enumerate(family.units)
+            )
+            grid = _Roller(Family(family.params, result, units))
+            fit = grid._fit(units)
+            if fit is None or not _is_moving(fit):
+                continue
+            loop = builder.loop("i", 0, count)
+            place = Affine.symbol(loop.symbol)
+            drivers = (place.floordiv(width), place.mod(width))
+            box = ((0, height), (0, width))
+            return grid._emit(builder, fit, box, family.result.name, [loop], drivers)
+        return None
 
     # ------------------------------------------------------------ cutting the leading axis
 
@@ -259,10 +297,20 @@ class _Roller:
 
     # ------------------------------------------------------------ writing the map
 
-    def _emit(self, builder: Builder, fit: Fit, box: Sequence[tuple[int, int]], name: str) -> str:
-        loops = [builder.loop(v, low, high) for v, (low, high) in zip("ijklmnop", box)]
+    def _emit(
+        self,
+        builder: Builder,
+        fit: Fit,
+        box: Sequence[tuple[int, int]],
+        name: str,
+        loops: Sequence[Loop] = (),
+        drivers: Sequence[Affine] = (),
+    ) -> str:
+        """Write the map over a box; `drivers` are its coordinates where its loops are others."""
+        loops = loops or [builder.loop(v, low, high) for v, (low, high) in zip("ijklmnop", box)]
+        drivers = drivers or [Affine.symbol(loop.symbol) for loop in loops]
         with builder.body() as ops:
-            names = [self._load(builder, fit, loops, box, name, o) for name, o in fit.reads]
+            names = [self._load(builder, fit, drivers, box, name, o) for name, o in fit.reads]
             out = table_operand(builder, fit.values, names, "out")
         return builder.map(loops, ops, [out], [name])[0]
 
@@ -270,7 +318,7 @@ class _Roller:
         self,
         builder: Builder,
         fit: Fit,
-        loops: Sequence[Loop],
+        drivers: Sequence[Affine],
         box: Sequence[tuple[int, int]],
         array: str,
         offsets: tuple[int, ...],
@@ -282,7 +330,7 @@ class _Roller:
         for axis, offset, (border, fill), size in rules:
             at, ends = Affine.of(offset), [offset]
             if axis.driver is not None:
-                at = at + Affine.symbol(loops[axis.driver].symbol, axis.stride)
+                at = at + drivers[axis.driver] * axis.stride
                 low, high = box[axis.driver]
                 ends = [offset + axis.stride * low, offset + axis.stride * (high - 1)]
             inside = min(ends) >= 0 and max(ends) < size
@@ -290,6 +338,12 @@ class _Roller:
         return builder.load(
             array, *indices, name=stem(array, ["m" * (o < 0) + str(abs(o)) for o in offsets])
         )
+
+
+def _is_moving(fit: Fit) -> bool:
+    """Tell whether a fit follows both coordinates of a grid."""
+    drivers = {axis.driver for axes in fit.axes.values() for axis in axes}
+    return {0, 1} <= drivers
 
 
 def _strides(size: int, shape: Sequence[int]) -> list[int]:

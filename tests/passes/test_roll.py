@@ -333,3 +333,23 @@ def test_sorted_spins_are_no_counts_of_ones() -> None:
         module_of({"s": (spin, (4,))}, (4,), ring("s", 4, range(4)), rule, result=Int(-1, 1))
     )
     assert answer(module, s=[1, -1, 1, -1]) == [-1, -1, 1, 1]
+
+
+def test_cells_of_a_grid_in_one_line_are_one_map() -> None:
+    height, width = 4, 6
+
+    def reads(at: Place) -> list[tuple[str, Place]]:
+        row, column = divmod(at[0], width - 1)
+        return [("g", (row, column)), ("g", (row, column + 1))]
+
+    module = compiled(
+        module_of(
+            {"g": (BIT, (height, width))},
+            (height * (width - 1),),
+            reads,
+            lambda at, given: sum(given.values()) % 2,
+        )
+    )
+    assert codes(module).count("map") == 1 and "concat" not in codes(module)
+    grid = np.random.default_rng(5).integers(0, 2, (height, width))
+    assert answer(module, g=grid) == (grid[:, 1:] ^ grid[:, :-1]).ravel().tolist()
