@@ -9,7 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddc.ir import DdcError, UsageError
+import numpy as np
+
+from ddc.frontend import parse_signature
+from ddc.ir import DdcError, UsageError, dims, element, levels
 
 from .output import check_writable, say, whole_file
 from .report import Progress
@@ -97,9 +100,30 @@ def _recurrent(arguments: argparse.Namespace, samples: Samples, progress: Progre
         seed=arguments.seed,
         drill=arguments.steps // 2,
     )
+    if arguments.input is not None:
+        _check_sequences(arguments.input, samples)
     if arguments.provable:
         recipe = learn.firm(recipe)
     return learn.learn_sequences(samples, recipe, arguments.input, progress)
+
+
+def _check_sequences(text: str, samples: Samples) -> None:
+    """Raise `DdcError` where a signature is not that of the sequences, before they are learned."""
+    params = parse_signature(text).params
+    if len(params) != len(samples.arrays):
+        raise DdcError(f"--input says {len(params)} sequences, the data hold {len(samples.arrays)}")
+    for (name, type_), array in zip(params, samples.arrays.values(), strict=True):
+        time, *more = dims(type_) or (None,)
+        if time is None:
+            raise DdcError(f"--input: {name} has no time axis: write {name}: {type_}[T]")
+        if [str(dim) for dim in more] != [str(size) for size in array.shape[2:]]:
+            shape = list(array.shape[2:])
+            raise DdcError(f"--input: {name}: {type_} has another shape at each step than {shape}")
+        if time.is_const and time.const != array.shape[1]:
+            raise DdcError(f"--input: {name} has {time.const} steps, the data {array.shape[1]}")
+        known = levels(element(type_))
+        if known is None or not np.isin(array, known).all():
+            raise DdcError(f"--input: the data have values of {name} that are no {element(type_)}")
 
 
 def _factor(text: str) -> tuple[str, float]:

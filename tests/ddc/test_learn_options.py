@@ -37,3 +37,25 @@ def test_options_that_mean_nothing(
     assert cli.main(["learn", kind, str(tmp_path / "data.npz"), "-o", str(out), *words]) == 2
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1 and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("signature", "says"),
+    [
+        ("x: bit[4]", "x has 4 steps, the data 6"),
+        ("x: bit[T, 2]", "x: bit[T, 2] has another shape at each step than []"),
+        ("x: bit", "x has no time axis: write x: bit[T]"),
+        ("a: bit[T], b: bit[T]", "--input says 2 sequences, the data hold 1"),
+        ("x: int<0..1>[T], x: bit[T]", "x is named twice"),
+        ("x: int<0..2>[T]", "values of x that are no int<0..2>"),
+        ("x: real[T]", "values of x that are no real"),
+    ],
+)
+def test_signatures_of_other_sequences(
+    signature: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).integers(0, 2, (16, 6)) * 3
+    np.savez(tmp_path / "data.npz", x=x if "2>" in signature else x // 3, y=x // 3)
+    data, out = str(tmp_path / "data.npz"), str(tmp_path / "net.pt")
+    assert cli.main(["learn", "recurrent", data, "-o", out, "--input", signature]) == 1
+    assert says in capsys.readouterr().err
