@@ -64,7 +64,7 @@ class Machine:
         """
         bits = self.next.shape[1] * self.final.shape[1] == 2 and not self.out.shape[2]
         # A single state that all letters lead to is told apart at any level, the last included.
-        least = 4 if len(np.unique(self.next)) == 1 else 3
+        least = 4 if bits or len(np.unique(self.next)) == 1 else 3
         needed = max(least, self.states, 2 * self.states - 1 if bits else 0)
         return self.likely and len(self.apart) >= needed
 
