@@ -338,7 +338,7 @@ def candidates(
         yield "an expression of the last output", fed
     for machine in () if plain else machines(net, rng, far, tolerance):
         yield f"a machine of {machine.states} states", Encoded(machine, net)
-    for history in () if plain else histories(net, rng):
+    for history in () if tolerance else histories(net, rng):
         yield "a comparison of the past with itself", history
     if done():
         return  # memory that outputs do not show is looked for only where it has to be

@@ -24,6 +24,7 @@ SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (3, 2), (3, 3))  # pas
 OWN_PADS = 3  # letters before the first that are tried where every output starts apart
 LAGS = 6  # of windows that are too wide for a table
 DEAREST = 44
+LONELY_COLUMNS = 3
 LONELY = 16  # of an expression that samples may depart from which say nothing about each other
 ENDS = ("last", "before", "earlier")
 
@@ -122,8 +123,8 @@ def _beginnings(
 
 
 def _lonely(rows: Ints) -> bool:
-    """Tell whether most rows are alone, so that they cannot vote on what goes with them."""
-    return len(np.unique(rows, axis=0)) > len(rows) / 4
+    """Tell whether most rows, of few columns, are alone and cannot vote on what goes with them."""
+    return rows.shape[1] <= LONELY_COLUMNS and len(np.unique(rows, axis=0)) > len(rows) / 4
 
 
 def _program(

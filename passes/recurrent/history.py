@@ -26,6 +26,7 @@ Ints = NDArray[np.int64]
 
 MAX_LETTERS = 16
 SAMPLES = 2000
+WEIGHED = 300  # samples that weights are solved from
 SHIFTS = (1, 2, 3, 4)
 FOLD = 9  # cost of a reduction over the past, beside the relation
 FOLDS: dict[str, np.ufunc] = {"and": np.minimum, "or": np.maximum, "add": np.add}
@@ -140,6 +141,7 @@ def _related(net: StepNetwork, words: Ints, answers: Ints, place: Place, fold: s
 def _weighed(net: StepNetwork, words: Ints, answers: Ints, place: Place, fold: str) -> Ints | None:
     """Return whole weights of the pairs whose sum is the output."""
     size = net.size
+    words, answers = words[-WEIGHED:], answers[-WEIGHED:]
     counts: list[Ints] = []
     for t in range(words.shape[1]):
         one, other = place.pairs(t)

@@ -99,10 +99,11 @@ def explain_most(
         rng = np.random.default_rng(attempt)
         some = rng.permutation(len(target))[:FEW]
         found = explain([column[some] for column in columns], target[some], limit)
-        if found is not None:
-            values = np.asarray(logic.evaluate(found, list(columns)))
-            if float((np.broadcast_to(values, target.shape) != target).mean()) <= tolerance:
-                return found
+        if found is None:
+            return None
+        values = np.asarray(logic.evaluate(found, list(columns)))
+        if float((np.broadcast_to(values, target.shape) != target).mean()) <= tolerance:
+            return found
     return None
 
 
@@ -135,8 +136,8 @@ def _remainder(columns: list[Ints], target: Ints) -> Expr | None:
         if by**width > MAX_WEIGHTS:
             return None
         weights = np.indices([by] * width).reshape(width, -1).T
-        for start in range(0, len(target), 16):
-            part = slice(start, start + 16)
+        # Three samples leave few of the weights for the others.
+        for part in (slice(0, 3), *(slice(at, at + 16) for at in range(3, len(target), 16))):
             fits = (weights @ stacked[part].T - target[part]) % by == 0
             weights = weights[fits.all(axis=1)]
         if len(weights):
