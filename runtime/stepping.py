@@ -114,6 +114,8 @@ class Stepper:
                 and holds(kind, self.module.entry.results[0])
             ):
                 made = grids(given, kind, out, threads)
+                if progress is not None:
+                    progress(1, 1)
                 return made if made is out else _kept(made, given, out)
         current = entries(param, given, type_)
         if count == 0:

@@ -126,7 +126,9 @@ def test_one_step_keeps_the_dtype(dtype: Any, monkeypatch: pytest.MonkeyPatch) -
                 Runner(module).steps(row, 1)
             continue
         for threads in (1, 2):
-            got = Runner(module).steps(row, 1, threads=threads)
+            seen: list[tuple[int, int]] = []
+            got = Runner(module).steps(row, 1, threads, progress=lambda *s: seen.append(s))
+            assert seen == [(1, 1)]
             assert got.dtype == dtype and np.array_equal(got, expected)
             wide = np.zeros(6000, np.float64)[::2]
             assert Runner(module).steps(row, 1, out=wide) is wide
