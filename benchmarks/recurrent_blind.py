@@ -1,8 +1,9 @@
-"""Tasks that nobody saw: python -m benchmarks.recurrent_blind [oracle SEED COUNT | train FOLDER [NUMBER ...] |
-longer FOLDER [NUMBER ...] | FOLDER [NUMBER ...]]
+"""Tasks that nobody saw: python -m benchmarks.recurrent_blind [oracle SEED COUNT | further [NAME ...] |
+train FOLDER [NUMBER ...] | longer FOLDER [NUMBER ...] | FOLDER [NUMBER ...]]
 
 `oracle SEED COUNT` searches programs for COUNT tasks of each kind behind networks that are never wrong: how
-the search was developed (seeds below 100). `train FOLDER` draws 24 tasks with the seed kept for the report,
+the search was developed (seeds below 100). `further` does so for tasks by name, with several inputs and
+outputs, other alphabets and lengths. `train FOLDER` draws 24 tasks with the seed kept for the report,
 six of each kind, and trains a network for each; `longer` does so with wider networks and more steps. With
 only a FOLDER every one of them is compiled and reported, whatever came out. The results: blind/README.md.
 """
@@ -192,11 +193,57 @@ def oracles(seed: int, count: int) -> None:
         print(f"{kind}: {right} of {count}", flush=True)
 
 
+def further(chosen: list[str]) -> None:
+    """Search programs for tasks by name, behind networks that are never wrong."""
+    from ddc.backends import backend
+    from ddc.ir import Param
+    from ddc.passes import DEFAULT, Context
+    from ddc.passes import run as run_passes
+    from ddc.passes.recurrent.automaton import found_program
+
+    from .blind.further import TASKS, Further
+
+    right = 0
+    some = [task for task in TASKS if not chosen or task.name in chosen]
+    for task in some:
+        net = Further(task)
+        start = time.process_time()
+        try:
+            module = found_program(net, Context())
+        except DdcError as error:
+            print(f"{task.name}: {error!s:.60}", flush=True)
+            continue
+        took = time.process_time() - start
+        params = tuple(Param(param.name, param.type) for param in net.entry.params)
+        program = run_passes(module, DEFAULT.split(",", 1)[1], Context(signature=params))
+        shares: list[float] = []
+        for count, length in ((600, task.length), (200, 4 * task.length)):
+            words = probes(net, length, count)
+            found = np.stack([np.asarray(y) for y in run_batch(program, net.inputs(words))], axis=2)
+            shares.append(float((found == net.run(words)[0]).all(axis=(1, 2)).mean()))
+        right += min(shares) == 1
+        lines, _ = code_size(backend("python")(program))
+        print(f"{task.name}: {shares} {took:.1f} s, {lines} lines", flush=True)
+    print(f"{right} of {len(some)}")
+
+
+def probes(net: Any, length: int, count: int) -> Ints:
+    """Return random words of a length, half of them of two letters only."""
+    rng = np.random.default_rng([FINAL_SEED, length])
+    words: Ints = rng.integers(0, net.size, size=(count, length))
+    few = rng.integers(0, net.size, size=(count // 2, 2))
+    choice = rng.integers(0, 2, size=(count // 2, length))
+    words[: count // 2] = np.take_along_axis(few, choice, axis=1)
+    return words
+
+
 def main() -> None:
     """Do as the command line says."""
     match sys.argv[1:]:
         case ["oracle", seed, count]:
             oracles(int(seed), int(count))
+        case ["further", *names]:
+            further(names)
         case ["train", folder, *numbers]:
             train(Path(folder), [int(number) for number in numbers])
         case ["longer", folder, *numbers]:
