@@ -155,12 +155,12 @@ class Machine:
         return False
 
     def _input(self, witness: dict[str, Any]) -> str:
-        parts: list[str] = []
-        for name, value in list(witness.items())[:8]:
+        entries: list[tuple[str, tuple[int, ...], Any]] = []
+        for name, value in witness.items():
             op = self.graph.ops.get(name)
-            place = "" if op is None else f"[{', '.join(str(i.at) for i in op.index)}]"
-            base = name if op is None else str(op.operands[0])
-            parts.append(f"{base}{place} = {value}")
+            place = () if op is None else tuple(i.at.const for i in op.index)
+            entries.append((name if op is None else str(op.operands[0]), place, value))
+        parts = [f"{base}{list(at) or ''} = {value}" for base, at, value in sorted(entries)[:8]]
         return ", ".join(parts) + (", ..." if len(witness) > 8 else "")
 
     def mark(self) -> tuple[Scope, int, ast.AST | None]:
