@@ -24,15 +24,17 @@ Floats = NDArray[np.float64]
 ROUND = 200  # steps between two searches
 POOL = 1 << 14  # fresh sequences of a search
 BEAM = 1 << 10  # words that go on from one step to the next, in a search
-WIDE_BEAM = 1 << 14  # and in the last one
-EVERY_WORD = 1 << 20  # where there are at most so many words, the last search takes all
+WIDE_BEAM = 1 << 14  # and in that after a pass
+WIDEST_BEAM = 1 << 17  # and in the last one
+EVERY_WORD = 1 << 20  # where there are at most so many words, that after a pass takes all
 MOST_LETTERS = 64
 BLOCK = 1 << 14
 KEPT = 1 << 15  # hard sequences
 HARD = 0.12  # how far an output is from its integer in a sequence that is kept
 FREE = 0.1  # an error that costs nothing
-PASSES = 4
-SLOWER = 0.2  # of the rate of the first training; each pass takes half of the one before
+PASSES = 16
+SLOWER = 0.2  # of the rate of the first training
+HALVED = 4  # passes, each at half of the rate before, until the rate starts again
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,16 @@ def drilled(
     """
     import torch
 
+    hard: Ints | None = None
     for number in range(PASSES):
-        slower = (recipe.drill_rate or recipe.rate * SLOWER) / 2**number
+        slower = (recipe.drill_rate or recipe.rate * SLOWER) / 2 ** (number % HALVED)
         own = replace(recipe, seed=recipe.seed + number, rate=slower)
-        found, wrong = _Drill(torch, found, source, own, rule).run(number > 0, progress)
-        if not wrong:
+        drill = _Drill(torch, found, source, own, rule)
+        if hard is not None and rule is not None:
+            drill.hard = (hard, rule(hard))
+        found, wrong = drill.run(number > 0, progress)
+        hard = None if wrong else _Drill(torch, found, source, own, rule).mistakes()
+        if hard is not None and not len(hard):
             break
     return found
 
@@ -227,9 +234,15 @@ class _Drill:
         words = self.along_beam(EVERY_WORD if few else WIDE_BEAM)
         if again and self.rule is not None:
             x = words.x[np.argsort(-words.off, kind="stable")[:KEPT]]
+            x = np.concatenate([x, self.hard[0]])
             self.hard = (x, self.rule(x))
         wrong, other = words.worst
         return (wrong + self.recipe.checked - right, max(worst, other)), right, safe
+
+    def mistakes(self) -> Ints:
+        """Return the hard words of the widest search if some of them are wrong, else none."""
+        words = self.along_beam(WIDEST_BEAM)
+        return words.x[np.argsort(-words.off, kind="stable")[: KEPT if words.worst[0] else 0]]
 
     # ------------------------------------------------------------ training
 
