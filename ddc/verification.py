@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -119,25 +120,56 @@ def _as_compiled(
     return compiled.module.entry.evidence if same else None
 
 
-class _Unworded(ast.NodeTransformer):
-    """Takes the messages out of what is raised: they name sizes as the person did."""
+class _Canonical(ast.NodeTransformer):
+    """Numbers the names that a program binds, and takes the messages out of what is raised.
+
+    What it does not bind (builtins, imports, attributes) keeps its name, and so does a name that
+    hides a builtin: programs that look alike then are the same up to the choice of names.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        bound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_bound(n)}
+        bound |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+        bound |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        self.bound = bound - set(dir(builtins))
+        self.numbers: dict[str, str] = {}
+
+    def called(self, name: str) -> str:
+        """Return the number of a bound name, in order of appearance, or the name itself."""
+        if name not in self.bound:
+            return name
+        return self.numbers.setdefault(name, f"#{len(self.numbers)}")
 
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
         kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return ast.Raise(kind, node.cause)
 
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self.called(node.id), node.ctx)
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        return ast.arg(self.called(node.arg))
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        if node.arg is not None:
+            node.arg = self.called(node.arg)
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.name, node.returns = self.called(node.name), None
+        node.body = _undocumented(node.body)
+        return self.generic_visit(node)
+
+
+def _is_bound(node: ast.Name) -> bool:
+    return not isinstance(node.ctx, ast.Load)
+
 
 def _code(tree: ast.Module) -> list[str]:
-    """Return a module's statements without docstrings and messages."""
-    statements: list[str] = []
-    tree = _Unworded().visit(copy.deepcopy(tree))
-    for node in _undocumented(tree.body):
-        if isinstance(node, ast.FunctionDef):
-            body = [ast.dump(statement) for statement in _undocumented(node.body)]
-            statements += [node.name, ast.dump(node.args), *body]
-        else:
-            statements.append(ast.dump(node))
-    return statements
+    """Return a module's statements without docstrings, messages and the choice of names."""
+    given = copy.deepcopy(tree)
+    canonical = _Canonical(given)
+    return [ast.dump(canonical.visit(node)) for node in _undocumented(given.body)]
 
 
 def _undocumented(body: list[ast.stmt]) -> list[ast.stmt]:
