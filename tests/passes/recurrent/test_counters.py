@@ -53,7 +53,41 @@ def reset(x: Ints) -> Ints:
     return y
 
 
+def equals_first(x: Ints) -> Ints:
+    same: Ints = (x == x[:, :1]).astype(np.int64)
+    return same
+
+
+def records(x: Ints) -> Ints:
+    highest = np.maximum.accumulate(x, axis=1)
+    new = np.ones_like(x)
+    new[:, 1:] = x[:, 1:] > highest[:, :-1]
+    return np.cumsum(new, axis=1)
+
+
+def every_other(x: Ints) -> Ints:
+    kept = x.copy()
+    kept[:, 1::2] = 0
+    return np.cumsum(kept, axis=1)
+
+
+def longest_run(x: Ints) -> Ints:
+    run = np.zeros_like(x)
+    for t in range(x.shape[1]):
+        run[:, t] = ((run[:, t - 1] if t else 0) + 1) * x[:, t]
+    return np.maximum.accumulate(run, axis=1)
+
+
+def spread(x: Ints) -> Ints:
+    return np.maximum.accumulate(x, axis=1) - np.minimum.accumulate(x, axis=1)
+
+
 CASES: list[tuple[int, Callable[[Ints], Ints]]] = [
+    (5, equals_first),
+    (4, records),
+    (2, every_other),
+    (1, longest_run),
+    (5, spread),
     (2, majority),
     (2, rarest),
     (1, balanced),
