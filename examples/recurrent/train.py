@@ -36,7 +36,6 @@ FIRM: dict[str, Any] = {
     "seeds": 6,
     "batch": 64,
 }
-UNIT = {"hidden": 2, "scale": "unit", "rate": 8e-3}
 # Accumulators keep every error for ever: their weights have to be exact.
 SETTLED: dict[str, Any] = {
     "settle": True,
@@ -62,7 +61,7 @@ PROVABLE: dict[str, dict[str, Any]] = {
     "Div_3": {"hidden": 2},
     "Div_5": {"hidden": 3},
     "Add_Mod_3": {"hidden": 2, "f": (32,), "rate": 8e-3},
-    "Add_Mod_4": UNIT,
+    "Add_Mod_4": {"hidden": 2, "f": (48,), "scale": "unit", "rate": 8e-3, "steps": 4000},
     **dict.fromkeys(("Sum_All", "Newton_Freebody", "Newton_Gravity"), SETTLED),
     **dict.fromkeys(("Newton_Spring", "Newton_Magnetic"), SETTLED),
 }
