@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +43,9 @@ LEVEL_OF = {"sse2": 1, "ssse3": 2, "avx2": 3, "bmi2": 3, "avx512f": 4, "avx512bw
 
 
 GENERIC = Cpu("x86-64")
+
+# the blocks that LLVM's vectoriser makes
+VECTOR_LOOP = re.compile(r"^vector\.body\d*:", re.MULTILINE)
 
 # LLVM ends the process over a name that it does not know, so only these are let through.
 PROCESSORS = (
@@ -95,15 +100,16 @@ def parsed(text: str) -> Any:
     return module
 
 
-def stages(level: int, vectorise: bool) -> tuple[int, ...]:
-    """Return the levels of the pass pipelines that code goes through, one after the other.
+def pipelines(level: int, vectorise: bool) -> tuple[tuple[int, ...], ...]:
+    """Return the pass pipelines that code can go through: levels, one after the other.
 
-    Level 2 makes recurrences of loads that neighbouring iterations share, which then have no
-    vectors: so loops become vectors at level 1.
+    Level 2 makes recurrences of loads that neighbouring iterations share. A loop that becomes
+    vectors in spite of that loads less; one that does not has to become vectors at level 1,
+    before. So both are tried, and the first with the most loops of vectors is taken.
     """
     if vectorise and level > 1:
-        return 1, level
-    return (level,) if level > 0 else ()
+        return (level,), (1, level)
+    return ((level,) if level > 0 else (),)
 
 
 @lru_cache(maxsize=1)
@@ -120,7 +126,7 @@ def pipeline(level: int, vectorise: bool) -> str:
 
     The processor and LLVM's version are not in it.
     """
-    return f"level {level}, passes {stages(level, vectorise)}, vectors {vectorise}, {_source()}"
+    return f"level {level}, passes {pipelines(level, vectorise)}, vectors {vectorise}, {_source()}"
 
 
 def optimised(text: str, cpu: Cpu, level: int = 3, vectorise: bool = True) -> tuple[Any, Any]:
@@ -128,18 +134,26 @@ def optimised(text: str, cpu: Cpu, level: int = 3, vectorise: bool = True) -> tu
 
     Code that has explicit vectors needs no vectoriser.
     """
-    llvm = binding()
     machine = target_machine(cpu, level)
+    tried = [_passed(text, machine, stages, vectorise) for stages in pipelines(level, vectorise)]
+    if len(tried) == 1:
+        return tried[0], machine
+    return max(tried, key=lambda module: len(VECTOR_LOOP.findall(str(module)))), machine
+
+
+def _passed(text: str, machine: Any, stages: Sequence[int], vectorise: bool) -> Any:
+    """Return the module after the passes of the levels."""
+    llvm = binding()
     module = parsed(text)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    for stage in stages(level, vectorise):
+    for stage in stages:
         options = llvm.create_pipeline_tuning_options(speed_level=stage)
         options.loop_vectorization = vectorise
         options.slp_vectorization = vectorise
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
-    return module, machine
+    return module
 
 
 def tidied(text: str) -> str:

@@ -91,7 +91,7 @@ def test_another_pass_pipeline_is_another_entry(
         jit.code_of(text, cpu, level, vectorise, cache)
         jit.code_of(text, cpu, level, vectorise, cache)
     assert len(list(cache.folder.iterdir())) == 5
-    monkeypatch.setattr(machine, "stages", lambda *_: ())
+    monkeypatch.setattr(machine, "pipelines", lambda *_: ((),))
     jit.code_of(text, cpu, 3, True, cache)
     assert len(list(cache.folder.iterdir())) == 6
 
