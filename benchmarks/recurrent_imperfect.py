@@ -1,7 +1,7 @@
 """Networks that are wrong on rare sequences: python -m benchmarks.recurrent_imperfect [others | TASK ...]
 
 The trained networks of examples/recurrent with noise on all weights, as little as makes them 99 to 99.99 %
-right; `others` are other tasks, other noise and other rates, drawn after the method was fixed. For each: what
+right; `others` are other tasks, other noise and other rates (not blind: two of them led to changes). For each: what
 happens without --allow-inexact, what rate is stated, and is the program that comes out with it the intended
 one (against the definition at T and 10 T)? Without --allow-inexact a network is refused, or a longer program
 comes out that answers as the network does, errors included: whether it does is checked here on sequences of
