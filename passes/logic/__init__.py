@@ -6,7 +6,7 @@ covers, diagrams, arithmetic, cases) offers candidates; the cheapest by `cost` w
 compared with the table before it is returned.
 """
 
-from .cost import cost
+from .cost import cost, rank
 from .evaluate import evaluate
 from .expr import (
     And,
@@ -60,6 +60,7 @@ __all__ = [
     "evaluate",
     "minimise",
     "operations",
+    "rank",
     "substitute",
     "support",
     "text",

@@ -126,13 +126,15 @@ class _Search:
     def sets(self, size: int) -> list[_Part]:
         """Return parts over so many numbers."""
         ranked = self.numbers.ranked(self.y)[: BEAM if size > 1 else None]
-        deciding = (
+        deciding = [
             some
             for some in itertools.combinations(ranked, size)
             if _decides([*(k.values for k in some), *self.letters.T], self.y, self.tolerance)
-        )
+        ]
+        # Numbers that are simple to tell first: many that are not decide as much.
+        deciding.sort(key=lambda some: sum(known.feature.cost for known in some))
         found: list[_Part] = []
-        for some in itertools.islice(deciding, ATTEMPTS):
+        for some in deciding[:ATTEMPTS]:
             part = self._explained(some)
             if part is not None:
                 found.append(part)

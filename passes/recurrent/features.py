@@ -173,6 +173,13 @@ class Feature:
         """How many letters it reads at each step."""
         return max((c.lags for c in self.conditions), default=1)
 
+    @property
+    def cost(self) -> int:
+        """What a reader pays for it, the sets of letters in its conditions aside."""
+        bases = (c.base for c in self.conditions if c.base is not None)
+        own = logic.cost(self.template.update) + (2 if self.bound else 0)
+        return own + sum(2 + base.cost for base in bases)
+
     def start(self, net: StepNetwork) -> int:
         """Return the number before the first step."""
         return started(self.template, values_of(net, self.weights))

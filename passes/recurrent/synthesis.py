@@ -264,19 +264,14 @@ def _best(bank: _Bank, target: Ints, care: Bools, limit: int, depth: int) -> Exp
     m, y = bank.matrix[:, care], target[care]
     if (y == y[0]).all():
         return logic.Const(int(y[0]))
-    found: list[tuple[int, Expr]] = []
-    for step in (_same, _sums, _bits, _two, _modulo, _clamped, _extremes):
-        for expr in step(bank, m, y):
-            found.append((logic.cost(expr), expr))
-    best = min(found, key=lambda item: item[0], default=None)
-    if best is not None and best[0] <= 8:
-        return best[1]
-    if depth:
-        for expr in _choices(bank, target, care, m, limit if best is None else best[0], depth):
-            cost = logic.cost(expr)
-            if best is None or cost < best[0]:
-                best = cost, expr
-    return None if best is None else best[1]
+    steps = (_same, _sums, _bits, _two, _modulo, _clamped, _extremes)
+    best = min((expr for step in steps for expr in step(bank, m, y)), key=logic.rank, default=None)
+    cost = limit if best is None else logic.cost(best)
+    if depth and (best is None or cost > 8):
+        for expr in _choices(bank, target, care, m, cost, depth):
+            if best is None or logic.cost(expr) < logic.cost(best):
+                best = expr
+    return best
 
 
 Found = Iterator[Expr]
