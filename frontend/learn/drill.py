@@ -176,8 +176,9 @@ class _Drill:
                 nexts.append((x[on], after[self.torch.from_numpy(on)], off[on]))
             if not nexts:
                 break
-            words, off = (np.concatenate([part[which] for part in nexts]) for which in (0, 2))
+            words = np.concatenate([x for x, _, _ in nexts])
             h = self.torch.cat([after for _, after, _ in nexts])
+            off = np.concatenate([off for _, _, off in nexts])
             if len(words) > width:
                 farthest = np.argsort(-off, kind="stable")[: width // 2]
                 chosen = np.union1d(farthest, self.rng.permutation(len(words))[: width // 2])
