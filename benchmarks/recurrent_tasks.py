@@ -31,6 +31,7 @@ class Net:
     batch: int = 256
     steps: int = 6000
     longest: int = 0  # train on lengths up to this (0: the task's own length)
+    alike: float = 0.0  # weight of how far states that are alike lie apart
     drill: int = 0  # more steps, with the sequences that are still wrong
     drill_rate: float = 0.0  # of these steps (0: a fifth of the rate)
 
@@ -287,7 +288,7 @@ TASKS: tuple[Task, ...] = (
             (5, 2, 32, 4, 0, 3000),
             (6, 2, 32, 4, 0, 4000),
             (7, 3, 48, 4, 0, 0),
-            (8, 3, 64, 3, 6, 3000),
+            (8, 3, 64, 3, 6, 4000),
         )
     ),
     Task(
@@ -295,7 +296,12 @@ TASKS: tuple[Task, ...] = (
         0,
         15,
         _dithering,
-        Net(3, (96,), (), "mse", "unit", 6e-3, 2, 256, 12000, drill=5000, drill_rate=5e-4),
+        Net(
+            *(3, (96,), (), "mse", "unit", 8e-3, 3, 96, 16000),
+            alike=0.01,
+            drill=3000,
+            drill_rate=1e-3,
+        ),
     ),
     Task("Newton_Freebody", -10, 10, _newton(lambda x, p: x), Net(2)),
     Task("Newton_Gravity", -10, 10, _newton(lambda x, p: x - 1), Net(2)),

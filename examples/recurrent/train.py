@@ -80,7 +80,7 @@ def learn(task: Task) -> None:
     start, path = time.perf_counter(), FOLDER / f"{task.name}.pt"
     best: tuple[tuple[float, ...], Recurrent] | None = None
     for attempt in range(TRIES):
-        found = train(source, task.length, _recipe(task, attempt))
+        found = train(source, task.length, _recipe(task, attempt), rule=task.rule)
         write(task, found)
         proved = summary(path) if firm else Summary(task.length)
         goodness = (proved.always, found.right / found.checked, proved.length)
@@ -123,6 +123,7 @@ def _recipe(task: Task, attempt: int) -> Recipe:
         "batch": net.batch,
         "steps": net.steps,
         "longest": net.longest,
+        "alike": net.alike,
     }
     if task.name in PROVABLE:
         own |= FIRM | PROVABLE[task.name]

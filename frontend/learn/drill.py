@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .alike import Alike
 from .recurrent import CLOSE, SAFE, Recipe, Recurrent, Rule, Source
 
 Ints = NDArray[np.int64]
@@ -32,6 +33,8 @@ BLOCK = 1 << 14
 KEPT = 1 << 15  # hard sequences
 HARD = 0.12  # how far an output is from its integer in a sequence that is kept
 FREE = 0.1  # an error that costs nothing
+FIRST = 1 << 12  # fresh sequences, and hard ones, whose states are compared
+TIMES = 4  # as many rows where states are compared
 PASSES = 16
 SLOWER = 0.2  # of the rate of the first training
 HALVED = 4  # passes, each at half of the rate before, until the rate starts again
@@ -96,6 +99,11 @@ class _Drill:
         self.f = self._layers(found.f, True)
         self.g = self._layers(found.g, False)
         self.hard = (x[:0], y[:0])
+        self.alike = (
+            Alike(torch, source, rule, recipe, self.length)
+            if recipe.alike and rule is not None
+            else None
+        )
 
     def _layers(self, layers: tuple[tuple[Floats, Floats], ...], first: bool) -> list[Any]:
         """Return trainable layers (into x out), the first for centred and scaled inputs."""
@@ -135,15 +143,16 @@ class _Drill:
     def _scaled(self, x: Ints) -> Any:
         return self.torch.from_numpy(((x - self.mean) / self.spread).astype(np.float32))
 
-    def forward(self, x: Ints) -> Any:
-        """Return the outputs [rows, steps, m]."""
+    def forward(self, x: Ints) -> tuple[Any, Any]:
+        """Return the outputs [rows, steps, m] and the states [steps * rows, k]."""
         scaled, h = self._scaled(x), self.start.expand(len(x), -1)
         states: list[Any] = []
         for t in range(x.shape[1]):
             h = self._stack(self.f, self.torch.cat([h, scaled[:, t]], dim=1))
             states.append(h)
-        found = self._stack(self.g, self.torch.cat(states))
-        return found.unflatten(0, (len(states), -1)).transpose(0, 1)
+        after = self.torch.cat(states)
+        found = self._stack(self.g, after)
+        return found.unflatten(0, (len(states), -1)).transpose(0, 1), after
 
     # ------------------------------------------------------------ searches
 
@@ -153,7 +162,7 @@ class _Drill:
         with self.torch.no_grad():
             for at in range(0, len(x), BLOCK):
                 rows = slice(at, at + BLOCK)
-                off = np.abs(self.forward(x[rows]).double().numpy() - y[rows])
+                off = np.abs(self.forward(x[rows])[0].double().numpy() - y[rows])
                 parts.append(np.nan_to_num(off.max(axis=(1, 2)), nan=np.inf))
         return np.concatenate(parts)
 
@@ -220,6 +229,9 @@ class _Drill:
         order = np.argsort(-off, kind="stable")[:KEPT]
         order = order[off[order] > HARD]
         self.hard = (x[order], y[order])
+        if self.alike is not None:
+            fresh = self.source(self.rng, FIRST, self.length)
+            self.alike.fill(*(np.concatenate([a, b[:FIRST]]) for a, b in zip(fresh, self.hard)))
         return Found(x, off).worst
 
     def _examined(self, again: bool = False) -> tuple[tuple[int, float], int, int]:
@@ -279,21 +291,33 @@ class _Drill:
         last = self.trained(first.steps + steps)
         return replace(last, right=right, safe=safe, checked=recipe.checked), after[0]
 
-    def _batch(self) -> tuple[Ints, Ints]:
-        """Return sequences, up to half of them hard ones."""
+    def _batch(self) -> tuple[Ints, Ints, Any]:
+        """Return sequences, up to half of them hard ones, and which of their states are alike."""
+        if self.alike is not None:
+            half = TIMES * self.recipe.batch // 2
+            own = self.rng.integers(0, len(self.alike.x) - FIRST or FIRST, half) + FIRST
+            fresh = self.rng.integers(0, FIRST, half)
+            chosen = np.concatenate([fresh, own % len(self.alike.x)])
+            return self.alike.rows(chosen, self.length)
         hard = min(self.recipe.batch // 2, len(self.hard[0]))
         x, y = self.source(self.rng, self.recipe.batch - hard, self.length)
         if not hard:
-            return x, y
+            return x, y, None
         rows = self.rng.integers(0, len(self.hard[0]), hard)
-        return np.concatenate([x, self.hard[0][rows]]), np.concatenate([y, self.hard[1][rows]])
+        x, y = (np.concatenate([a, b[rows]]) for a, b in zip((x, y), self.hard))
+        return x, y, None
 
-    def _loss(self, x: Ints, y: Ints) -> Any:
+    def _loss(self, x: Ints, y: Ints, alike: Any) -> Any:
         torch = self.torch
-        off = (self.forward(x) - torch.from_numpy(y.astype(np.float32))).abs()
+        given, states = self.forward(x)
+        off = (given - torch.from_numpy(y.astype(np.float32))).abs()
         wrong = (off.detach() > CLOSE).any(dim=2, keepdim=True).long()
         counted = wrong.cumsum(dim=1) == wrong
-        return (torch.relu(off - FREE) * counted).square().mean()
+        loss = (torch.relu(off - FREE) * counted).square().mean()
+        if self.alike is None:
+            return loss
+        right = (wrong.cumsum(dim=1) == 0).transpose(0, 1).flatten()
+        return loss + self.alike.penalty(states[right][None], alike[right])[0]
 
 
 def _schedule(share: float) -> float:

@@ -41,7 +41,8 @@ class Recipe:
     that stand for different things lie apart, `flat` weighs how far a disturbance of that size is still
     there one step later (contractive training, Rifai et al. 2011), and sequences of length `checked_at`
     choose among the seeds and end the training, not before the share `least` of the steps. `settle` puts
-    an affine cell into coordinates in which the weights of integer recurrences can be rounded. `drill` steps
+    an affine cell into coordinates in which the weights of integer recurrences can be rounded. `alike` weighs
+    how far states lie apart that a rule cannot tell from each other (`alike.py`). `drill` steps
     follow with the sequences that the best seed still gets wrong or nearly so (`drill.py`), at first
     at `drill_rate` (0: a fifth of `rate`).
     """
@@ -63,6 +64,7 @@ class Recipe:
     checked_at: int = 0
     least: float = 0.0
     settle: bool = False
+    alike: float = 0.0
     drill: int = 0
     drill_rate: float = 0.0
 
@@ -119,7 +121,7 @@ def train(
     except ImportError:
         raise DdcError("this needs torch: pip install 'deep-distilling-compiler[torch]'") from None
     torch.set_num_threads(1)
-    found = _Trainer(torch, source, length, recipe).run(progress)
+    found = _Trainer(torch, source, length, recipe, rule).run(progress)
     # What is wrong on most sequences has not learned the task, which no drill makes up for.
     if recipe.drill and 2 * found.right > found.checked:
         from .drill import drilled
@@ -134,7 +136,9 @@ def train(
 
 
 class _Trainer:
-    def __init__(self, torch: Any, source: Source, length: int, recipe: Recipe) -> None:
+    def __init__(
+        self, torch: Any, source: Source, length: int, recipe: Recipe, rule: Rule | None
+    ) -> None:
         self.torch, self.source, self.length, self.recipe = torch, source, length, recipe
         self.rng = np.random.default_rng(recipe.seed)
         torch.manual_seed(recipe.seed)
@@ -151,6 +155,11 @@ class _Trainer:
         self.g = self._layers((recipe.hidden, *recipe.g, outputs))
         if not recipe.f:
             self._orthogonal()
+        self.alike: Any = None
+        if recipe.alike and rule is not None:
+            from .alike import Alike
+
+            self.alike = Alike(torch, source, rule, recipe, recipe.longest or length)
 
     def _layers(self, widths: tuple[int, ...]) -> list[tuple[Any, Any]]:
         torch, seeds = self.torch, self.recipe.seeds
@@ -173,11 +182,11 @@ class _Trainer:
                 flip = -1 if size == 1 and seed % 2 else 1
                 weight[seed, :size] = 0.9 * flip * (torch.abs(sign) if size == 1 else turn)
 
-    def forward(self, x: Any, noise: Any = None) -> tuple[Any, Any]:
+    def forward(self, x: Any, noise: Any = None) -> tuple[Any, Any, Any]:
         """Return the outputs [seeds, steps, rows, m] in scaled units for scaled inputs.
 
         And what is left of a disturbance of the states after one step, in its own units, squared;
-        `noise` [seeds] is the size of the disturbances.
+        `noise` [seeds] is the size of the disturbances. And the states [seeds, steps * rows, k].
         """
         torch, recipe = self.torch, self.recipe
         h = torch.zeros(recipe.seeds, x.shape[0], recipe.hidden)
@@ -194,8 +203,9 @@ class _Trainer:
                 after = disturbed
             h = after
             found.append(h)
-        outputs = self._stack(self.g, torch.cat(found, dim=1)).unflatten(1, (len(found), -1))
-        return outputs, left / len(found)
+        states = torch.cat(found, dim=1)
+        outputs = self._stack(self.g, states).unflatten(1, (len(found), -1))
+        return outputs, left / len(found), states
 
     def _stack(self, layers: list[tuple[Any, Any]], value: Any) -> Any:
         for number, (weight, bias) in enumerate(layers):
@@ -205,7 +215,9 @@ class _Trainer:
 
     def batch(self, rows: int, length: int) -> tuple[Any, Any]:
         """Return scaled inputs, and wanted outputs [1, steps, rows, m]."""
-        x, y = self.source(self.rng, rows, length)
+        return self._tensors(*self.source(self.rng, rows, length))
+
+    def _tensors(self, x: Ints, y: Ints) -> tuple[Any, Any]:
         scaled = self.torch.from_numpy(((x - self.mean) / self.spread).astype(np.float32))
         wanted = self.torch.from_numpy((y / self.unit).astype(np.float32))
         return scaled, wanted.transpose(0, 1)[None]
@@ -219,13 +231,14 @@ class _Trainer:
         best = self._trained(0)
         for step in range(1, recipe.steps + 1):
             grown = 2 + (longest - 2) * 4 * step / recipe.steps
-            x, wanted = self.batch(recipe.batch, max(1, min(longest, round(grown))))
-            outputs, left = self.forward(x, recipe.noise * firm if recipe.noise else None)
+            x, wanted, alike = self._drawn(max(1, min(longest, round(grown))))
+            outputs, left, states = self.forward(x, recipe.noise * firm if recipe.noise else None)
             squares = (outputs - wanted).square()
             loss = (torch.log1p(squares) if recipe.loss == "log" else squares) / 2
             error = loss.mean(dim=(1, 2, 3))
             optimiser.zero_grad(set_to_none=True)
-            (error + recipe.flat * firm * left).sum().backward()
+            apart = self.alike.penalty(states, alike) if self.alike else 0.0
+            (error + recipe.flat * firm * left + apart).sum().backward()
             # Noise grows while a seed copes with it, and only once it has found out what to store.
             pace = torch.where(error.detach() < COPING, 1.0, -0.5) / (FIRMING * recipe.steps)
             firm = torch.clamp(firm + pace, 0, 1)
@@ -242,6 +255,13 @@ class _Trainer:
                 if done and best.safe == best.checked >= recipe.checked:
                     break
         return best
+
+    def _drawn(self, length: int) -> tuple[Any, Any, Any]:
+        """Return a batch to train on, and which of its states are alike."""
+        if self.alike is None:
+            return *self.batch(self.recipe.batch, length), None
+        x, y, alike = self.alike.batch(self.rng, self.recipe.batch, length)
+        return *self._tensors(x, y), alike
 
     def _clip(self, weights: list[Any]) -> None:
         """Clip the gradient of each seed by itself."""
