@@ -1,8 +1,8 @@
 """Hold states together that stand for the same: a penalty on how they spread (a relative of Wen et al. 2016).
 
 Two sequences are taken for alike where their last outputs are the same, and those after any one next letter.
-The rule behind the labels says so. Without this a network may keep a sum that grows where the rest of it
-would do, which is right up to some length and nearly right on some words of it.
+The rule behind the labels says so. Without this the states of a cell that adds up spread from step to step,
+and rare words spread them as far as the next ones.
 """
 
 from __future__ import annotations
