@@ -3,7 +3,8 @@
 Most are trained as the tasks say. Those of `PROVABLE` are trained so that a proof for every length is
 likely: on longer sequences with runs of one letter in them, with noise on the states and a penalty on what
 is left of it one step later. Of several attempts the first that is proved is kept. Those that were wrong on
-rare words are then drilled on such words (`drill` in `benchmarks/recurrent_tasks.py`).
+rare words are then drilled on such words (`drill` in `benchmarks/recurrent_tasks.py`), and where that does
+not do, states that the rule cannot tell apart are held together from the start (`alike`).
 """
 
 from __future__ import annotations
