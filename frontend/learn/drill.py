@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .alike import Alike
 from .recurrent import CLOSE, SAFE, Recipe, Recurrent, Rule, Source
+from .torch_thread import one_thread
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -66,19 +67,18 @@ def drilled(
     words that the source did not draw; without it the words of the source have to do. Deterministic for a
     recipe on one machine.
     """
-    import torch
-
     hard: Ints | None = None
-    for number in range(PASSES):
-        slower = (recipe.drill_rate or recipe.rate * SLOWER) / 2 ** (number % HALVED)
-        own = replace(recipe, seed=recipe.seed + number, rate=slower)
-        drill = _Drill(torch, found, source, own, rule)
-        if hard is not None and rule is not None:
-            drill.hard = (hard, rule(hard))
-        found, wrong = drill.run(number > 0, progress)
-        hard = None if wrong else _Drill(torch, found, source, own, rule).mistakes()
-        if hard is not None and not len(hard):
-            break
+    with one_thread() as torch:
+        for number in range(PASSES):
+            slower = (recipe.drill_rate or recipe.rate * SLOWER) / 2 ** (number % HALVED)
+            own = replace(recipe, seed=recipe.seed + number, rate=slower)
+            drill = _Drill(torch, found, source, own, rule)
+            if hard is not None and rule is not None:
+                drill.hard = (hard, rule(hard))
+            found, wrong = drill.run(number > 0, progress)
+            hard = None if wrong else _Drill(torch, found, source, own, rule).mistakes()
+            if hard is not None and not len(hard):
+                break
     return found
 
 

@@ -17,13 +17,11 @@ from .data import table
 from .essence import Essence, evaluate
 from .separate import Floats
 from .subconcepts import Progress
+from .torch_thread import one_thread
 
 ACTIVATIONS = ("relu", "tanh")
 BATCH = 512
 REPORT = 50  # steps between two looks at the clock
-TORCH = (
-    'training needs torch, which is not installed: pip install "deep-distilling-compiler[torch]"'
-)
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,8 @@ def train(
 def _trained(
     rows: Floats, targets: Floats, options: TrainOptions, progress: Progress | None
 ) -> list[tuple[Floats, Floats]]:
-    torch = _torch()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # small products: threads only wait for each other
-    try:
+    with one_thread() as torch:
         return _steps(torch, rows, targets, options, progress)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _steps(
@@ -120,11 +113,3 @@ def _steps(
 
 def _activation(torch: Any, name: str) -> Any:
     return {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[name]()
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise DdcError(TORCH) from None
-    return torch

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddc.ir import DdcError
+from .torch_thread import one_thread
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -116,12 +116,8 @@ def train(
     `rule` labels words that `source` did not draw, where there is one. Deterministic for a recipe on one
     machine. Raises `DdcError` where torch is missing.
     """
-    try:
-        import torch
-    except ImportError:
-        raise DdcError("this needs torch: pip install 'deep-distilling-compiler[torch]'") from None
-    torch.set_num_threads(1)
-    found = _Trainer(torch, source, length, recipe, rule).run(progress)
+    with one_thread() as torch:
+        found = _Trainer(torch, source, length, recipe, rule).run(progress)
     # What is wrong on most sequences has not learned the task, which no drill makes up for.
     if recipe.drill and 2 * found.right > found.checked:
         from .drill import drilled
