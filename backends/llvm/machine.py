@@ -103,12 +103,11 @@ def parsed(text: str) -> Any:
 def pipelines(level: int, vectorise: bool) -> tuple[tuple[int, ...], ...]:
     """Return the pass pipelines that code can go through: levels, one after the other.
 
-    Level 2 makes recurrences of loads that neighbouring iterations share. A loop that becomes
-    vectors in spite of that loads less; one that does not has to become vectors at level 1,
-    before. So both are tried, and the first with the most loops of vectors is taken.
+    Level 2 makes recurrences of loads that neighbouring iterations share. A lone loop that becomes
+    vectors in spite of that loads less; elsewhere loops have to become vectors at level 1, before.
     """
     if vectorise and level > 1:
-        return (level,), (1, level)
+        return (1, level), (level,)
     return ((level,) if level > 0 else (),)
 
 
@@ -138,7 +137,10 @@ def optimised(text: str, cpu: Cpu, level: int = 3, vectorise: bool = True) -> tu
     tried = [_passed(text, machine, stages, vectorise) for stages in pipelines(level, vectorise)]
     if len(tried) == 1:
         return tried[0], machine
-    return max(tried, key=lambda module: len(VECTOR_LOOP.findall(str(module)))), machine
+    # Loops inside of others come in several versions, and recurrences leave much of their short
+    # rows to scalar remainders.
+    first, shared = (len(VECTOR_LOOP.findall(str(module))) for module in tried)
+    return tried[int(first == shared)], machine
 
 
 def _passed(text: str, machine: Any, stages: Sequence[int], vectorise: bool) -> Any:
