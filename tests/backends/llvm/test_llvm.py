@@ -12,7 +12,9 @@ import pytest
 from benchmarks.programs import LIFE, RULE30
 from ddc import ir
 from ddc.backends.llvm import emit
-from ddc.backends.llvm.machine import Cpu, host
+from ddc.backends.llvm.machine import Cpu, host, optimised
+from ddc.backends.llvm.unit import Unit
+from ddc.backends.lowering import lower
 from ddc.runtime.jit import compile_module
 from tests.backends.c.test_c import SIGNATURE, life_reference
 
@@ -28,6 +30,16 @@ def test_rule_30_on_every_level_of_vectors(cpu: Cpu) -> None:
         row = rng.integers(0, 2, size, dtype=np.uint8)
         (got,) = binding([row])
         assert np.array_equal(got, np.roll(row, 1) ^ (row | np.roll(row, -1))), size
+
+
+@pytest.mark.parametrize("border", ["wrap", "clamp", "else 0"])
+@pytest.mark.parametrize("cpu", CPUS[1:], ids=["avx2", "host"])
+def test_only_lone_loops_keep_recurrences_of_loads(cpu: Cpu, border: str) -> None:
+    """They save loads on long rows, and leave much of short rows to scalar remainders."""
+    for text, kept in ((RULE30.replace("wrap", border), True), (LIFE, False)):
+        unit = Unit(lower(ir.parse(text.replace("BORDER", border))))
+        module, _ = optimised(unit.module(), cpu)
+        assert ("vector.recur" in str(module)) == kept, text
 
 
 @pytest.mark.parametrize("border", ["wrap", "clamp", "else 0"])
